@@ -1,0 +1,16 @@
+// An accepted event: what ingress made of one trigger, and all that the actor needs to send it.
+
+import type { MessageId } from "./ids.ts";
+
+/** Integers beyond 2^53 travel as their decimal digits. */
+export type AttributeValue = string | number | boolean;
+
+export type Attributes = Readonly<Record<string, AttributeValue>>;
+
+export interface AcceptedEvent {
+  readonly messageId: MessageId;
+  /** E.164 with its plus sign. */
+  readonly phoneNumber: string;
+  /** {@link Attributes} as JSON: parsed once, when the template is rendered. */
+  readonly attributes: string;
+}
