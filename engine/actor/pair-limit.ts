@@ -1,0 +1,143 @@
+// Meta's limit between one number and one person: a message in 6 seconds, 45 of them at once after a rest (GCRA),
+// and a wait of 4^X seconds after the X-th time it says 131056 all the same.
+//
+// A busy number talks to many people, so the pairs lie in columns of numbers, a map tells the row, and rows of pairs
+// that have rested are reused: a few are looked at with each new pair, never all at once.
+
+import assert from "node:assert/strict";
+
+export interface PairSettings {
+  readonly periodMs: number;
+  readonly burst: number;
+}
+
+const ROWS_MIN = 64;
+/** Rows looked at for each new pair: more than one, so that rested pairs leave faster than new ones come. */
+const SWEEP_ROWS = 4;
+/** Beyond this, new pairs are not limited by us but by Meta (131056). */
+export const PAIRS_MAX = 500_000;
+const THROTTLE_BASE_MS = 1000;
+/** 4^4 s is 256 s, about the 270 s that a burst of 45 borrows. */
+const THROTTLE_EXPONENT_MAX = 4;
+
+/** Times are monotonic milliseconds. */
+export class PairLimit {
+  #periodMs: number;
+  #toleranceMs: number;
+  readonly #rows = new Map<string, number>();
+  readonly #phones: string[] = [];
+  readonly #freeRows: number[] = [];
+  /** When the pair would be at rest again: GCRA's theoretical arrival time. */
+  #restsAtMs = new Float64Array(ROWS_MIN);
+  /** Until when places are given to messages that were told to wait. */
+  #reservedThroughMs = new Float64Array(ROWS_MIN);
+  #throttles = new Uint8Array(ROWS_MIN);
+  #sweepRow = 0;
+
+  constructor(settings: PairSettings) {
+    assert.ok(settings.periodMs >= 0 && settings.burst >= 1, "a pair limit needs a period and a burst of at least 1");
+    this.#periodMs = settings.periodMs;
+    this.#toleranceMs = (settings.burst - 1) * settings.periodMs;
+  }
+
+  /** How many pairs are remembered. */
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  change(settings: PairSettings): void {
+    this.#periodMs = settings.periodMs;
+    this.#toleranceMs = (settings.burst - 1) * settings.periodMs;
+  }
+
+  /**
+   * When a message to this person may leave: `nowMs` or earlier means now. One that never waited goes behind those
+   * that were told to come back, or each newcomer would take the place that a waiting one was promised.
+   */
+  freeAtMs(phoneNumber: string, hasWaited: boolean): number {
+    const row = this.#rows.get(phoneNumber);
+    if (row === undefined) return -Infinity;
+    const freeAtMs = (this.#restsAtMs[row] ?? 0) - this.#toleranceMs;
+    return hasWaited ? freeAtMs : Math.max(freeAtMs, this.#reservedThroughMs[row] ?? 0);
+  }
+
+  take(phoneNumber: string, nowMs: number): void {
+    const row = this.#rowOf(phoneNumber, nowMs);
+    if (row === undefined) return;
+    this.#restsAtMs[row] = Math.max(this.#restsAtMs[row] ?? 0, nowMs) + this.#periodMs;
+  }
+
+  /** The message did not count after all. */
+  giveBack(phoneNumber: string): void {
+    const row = this.#rows.get(phoneNumber);
+    if (row !== undefined) this.#restsAtMs[row] = (this.#restsAtMs[row] ?? 0) - this.#periodMs;
+  }
+
+  /** Books the next place for a message that has to wait, and says when that is. */
+  reserve(phoneNumber: string, nowMs: number): number {
+    const row = this.#rowOf(phoneNumber, nowMs);
+    if (row === undefined) return nowMs + this.#periodMs;
+    const freeAtMs = (this.#restsAtMs[row] ?? 0) - this.#toleranceMs;
+    const reservedMs = this.#reservedThroughMs[row] ?? 0;
+    const atMs = Math.max(nowMs, freeAtMs, reservedMs > nowMs ? reservedMs + this.#periodMs : 0);
+    this.#reservedThroughMs[row] = atMs;
+    return atMs;
+  }
+
+  /** Meta said that this pair is too fast. @returns how long it now rests, in milliseconds. */
+  throttled(phoneNumber: string, nowMs: number, throttlesBefore: number): number {
+    const row = this.#rowOf(phoneNumber, nowMs);
+    const exponent = Math.max(throttlesBefore, row === undefined ? 0 : (this.#throttles[row] ?? 0));
+    const waitMs = THROTTLE_BASE_MS * 4 ** Math.min(exponent, THROTTLE_EXPONENT_MAX);
+    if (row === undefined) return waitMs;
+    this.#throttles[row] = Math.min(exponent + 1, THROTTLE_EXPONENT_MAX);
+    // Meta counts more than we do, so the burst is used up: one message then, and one a period after it.
+    this.#restsAtMs[row] = Math.max(this.#restsAtMs[row] ?? 0, nowMs + waitMs + this.#toleranceMs);
+    return waitMs;
+  }
+
+  accepted(phoneNumber: string): void {
+    const row = this.#rows.get(phoneNumber);
+    if (row !== undefined) this.#throttles[row] = 0;
+  }
+
+  #rowOf(phoneNumber: string, nowMs: number): number | undefined {
+    const known = this.#rows.get(phoneNumber);
+    if (known !== undefined) return known;
+    this.#sweep(nowMs);
+    if (this.#rows.size >= PAIRS_MAX) return undefined;
+    const row = this.#freeRows.pop() ?? this.#phones.length;
+    if (row === this.#restsAtMs.length) this.#grow();
+    this.#rows.set(phoneNumber, row);
+    this.#phones[row] = phoneNumber;
+    this.#restsAtMs[row] = nowMs;
+    this.#reservedThroughMs[row] = 0;
+    this.#throttles[row] = 0;
+    return row;
+  }
+
+  #sweep(nowMs: number): void {
+    for (let count = 0; count < SWEEP_ROWS && this.#phones.length > 0; count++) {
+      this.#sweepRow = (this.#sweepRow + 1) % this.#phones.length;
+      const row = this.#sweepRow;
+      const phoneNumber = this.#phones[row];
+      if (phoneNumber === undefined || phoneNumber === "") continue;
+      if ((this.#restsAtMs[row] ?? 0) > nowMs || (this.#reservedThroughMs[row] ?? 0) > nowMs) continue;
+      this.#rows.delete(phoneNumber);
+      this.#phones[row] = "";
+      this.#freeRows.push(row);
+    }
+  }
+
+  #grow(): void {
+    const length = this.#restsAtMs.length * 2;
+    this.#restsAtMs = widened(this.#restsAtMs, new Float64Array(length));
+    this.#reservedThroughMs = widened(this.#reservedThroughMs, new Float64Array(length));
+    this.#throttles = widened(this.#throttles, new Uint8Array(length));
+  }
+}
+
+function widened<Column extends Float64Array | Uint8Array>(column: Column, wider: Column): Column {
+  wider.set(column);
+  return wider;
+}

@@ -1,0 +1,187 @@
+// How fast one number, or one campaign, may send: never more than its limit in any second, and at least 99 % of it
+// when there is enough to send.
+//
+// Two rules together:
+// - Smoothing (GCRA): one timestamp that every message moves on by an interval. Spreads messages over the second
+//   instead of sending all of them at its beginning. It runs CATCH_UP faster than the limit, to make up for stalls.
+// - A window: message k waits until one window after message k − N *reached* Meta. This is the limit itself.
+//
+// Meta counts arrivals, and we know only when a message left and when its answer came. Measured against the smallest
+// round trip, it arrived at most (round trip − smallest) later than the quickest would have. Waiting out that delay
+// makes the limit safe against stalls of the network, of Meta and of our own threads, but an answer may also be late
+// because Meta thought long, and then waiting wastes the number. So what is lost between message k − N and message k
+// comes out of an allowance of LOSS_MS a message (0.9 % of a second): first what cannot be helped (late ticks, the
+// commit between decision and send), then delays, saved up for stalls over a second's worth of messages.
+
+export interface PaceSettings {
+  /** Above 0; may be fractional. */
+  readonly perSecond: number;
+  /** How long a rest is made up for by sending at once. Default 50. */
+  readonly burstMs?: number;
+}
+
+/** Times are monotonic milliseconds. Owned by one actor, changed in place. */
+export interface Pace {
+  readonly perSecond: number;
+  readonly intervalMs: number;
+  readonly burstMs: number;
+  /** No `windowMs` ever holds more than `windowCount` arrivals: 1 s and the rate, for a whole rate. */
+  readonly windowCount: number;
+  readonly windowMs: number;
+  /** By ticket modulo windowCount. */
+  readonly sentAtMs: Float64Array;
+  /** By ticket modulo windowCount: the latest time at which the message can have reached Meta, less the quickest way. */
+  readonly reachedAtMs: Float64Array;
+  /** Tickets taken so far; the next ticket's number. */
+  taken: number;
+  /** Tickets whose messages have left. */
+  departed: number;
+  /** The theoretical arrival time of GCRA. */
+  smoothAtMs: number;
+  /** What the last message waited for: those behind it cannot go before. */
+  gateAtMs: number;
+  /** Milliseconds of delay that may still be waited out; see the top. */
+  allowanceMs: number;
+  /** The smallest round trip of this measuring period and of the one before: routes change. */
+  quickestMs: number;
+  quickestBeforeMs: number;
+  measuringSinceMs: number;
+}
+
+const BURST_MS = 50;
+const CATCH_UP = 1.05;
+/** For clocks that count in whole milliseconds on the other side. */
+const MARGIN_MS = 1;
+/** What a message may lose against the one a window before, on average: 1000 / 1009 is 99.1 %. */
+const LOSS_MS = 9;
+/** A delay that is always waited out, and what a message counts as until its answer comes. */
+const DELAY_MS = 4;
+/** A tick later than this found nothing to send before: it lost nothing. */
+const LATE_TICK_MS_MAX = 5;
+const MEASURING_MS = 10_000;
+/** A window is an array of this many numbers, so the rate needs a bound; Meta's highest is 1,000. */
+const PER_SECOND_MAX = 1_000_000;
+
+export function createPace(settings: PaceSettings): Pace {
+  const perSecond = Math.min(settings.perSecond, PER_SECOND_MAX);
+  const windowCount = Math.max(1, Math.floor(perSecond));
+  return {
+    perSecond,
+    intervalMs: 1000 / (perSecond * CATCH_UP),
+    burstMs: settings.burstMs ?? BURST_MS,
+    windowCount,
+    windowMs: (windowCount / perSecond) * 1000,
+    sentAtMs: new Float64Array(windowCount),
+    reachedAtMs: new Float64Array(windowCount),
+    taken: 0,
+    departed: 0,
+    smoothAtMs: -Infinity,
+    gateAtMs: -Infinity,
+    allowanceMs: 0,
+    quickestMs: Infinity,
+    quickestBeforeMs: Infinity,
+    measuringSinceMs: -Infinity,
+  };
+}
+
+/** Another rate from now on, without forgetting what was just sent. Tickets stay valid. */
+export function changedPace(pace: Pace, settings: PaceSettings): Pace {
+  const changed = createPace(settings);
+  const known = Math.min(pace.taken, pace.windowCount, changed.windowCount);
+  // Places of tickets that the old window no longer knew: before its oldest one, so they may count as long ago.
+  changed.sentAtMs.fill(-Infinity);
+  changed.reachedAtMs.fill(-Infinity);
+  for (let ticket = pace.taken - known; ticket < pace.taken; ticket++) {
+    changed.sentAtMs[ticket % changed.windowCount] = pace.sentAtMs[ticket % pace.windowCount] ?? 0;
+    changed.reachedAtMs[ticket % changed.windowCount] = pace.reachedAtMs[ticket % pace.windowCount] ?? 0;
+  }
+  changed.taken = pace.taken;
+  changed.departed = pace.departed;
+  changed.smoothAtMs = pace.smoothAtMs;
+  changed.gateAtMs = pace.gateAtMs;
+  changed.quickestMs = pace.quickestMs;
+  changed.quickestBeforeMs = pace.quickestBeforeMs;
+  changed.measuringSinceMs = pace.measuringSinceMs;
+  return changed;
+}
+
+/** The earliest time at which {@link take} succeeds; in the past when it would at once. */
+export function nextAtMs(pace: Pace): number {
+  return Math.max(pace.smoothAtMs - pace.burstMs, windowAtMs(pace));
+}
+
+/** True when one message may leave now; it then has the ticket `pace.taken - 1`. */
+export function take(pace: Pace, nowMs: number): boolean {
+  const openAtMs = windowAtMs(pace);
+  if (nowMs < openAtMs || nowMs < pace.smoothAtMs - pace.burstMs) return false;
+  const slot = pace.taken % pace.windowCount;
+  const earliest = earliestAtMs(pace, slot);
+  if (pace.taken >= pace.windowCount && earliest > -Infinity) {
+    const lateMs = nowMs - openAtMs > LATE_TICK_MS_MAX ? 0 : nowMs - openAtMs;
+    earn(pace, LOSS_MS - MARGIN_MS - (openAtMs - earliest) - lateMs);
+  }
+  pace.gateAtMs = openAtMs;
+  pace.smoothAtMs = Math.max(pace.smoothAtMs, nowMs) + pace.intervalMs;
+  place(pace, slot, nowMs);
+  pace.taken++;
+  return true;
+}
+
+/** All messages that took a ticket have left by `sentAtMs`, which commits may make later than the ticket. */
+export function departed(pace: Pace, sentAtMs: number): void {
+  const oldest = Math.max(pace.departed, pace.taken - pace.windowCount);
+  for (let ticket = oldest; ticket < pace.taken; ticket++) {
+    const slot = ticket % pace.windowCount;
+    const lagMs = sentAtMs - (pace.sentAtMs[slot] ?? 0);
+    if (lagMs <= 0) continue;
+    earn(pace, -lagMs);
+    place(pace, slot, sentAtMs);
+  }
+  pace.departed = pace.taken;
+}
+
+/** Meta answered the message with this ticket. */
+export function arrived(pace: Pace, ticket: number, sentAtMs: number, roundTripMs: number): void {
+  const quickestMs = measure(pace, sentAtMs, roundTripMs);
+  if (ticket < pace.taken - pace.windowCount) return;
+  const slot = ticket % pace.windowCount;
+  pace.sentAtMs[slot] = sentAtMs;
+  pace.reachedAtMs[slot] = sentAtMs + MARGIN_MS + (roundTripMs - quickestMs);
+}
+
+function place(pace: Pace, slot: number, sentAtMs: number): void {
+  pace.sentAtMs[slot] = sentAtMs;
+  pace.reachedAtMs[slot] = sentAtMs + MARGIN_MS + DELAY_MS;
+}
+
+/**
+ * A delay of D holds up every message of the next D milliseconds, each for what is left of it: D² / 2 intervals.
+ * So the square root of the allowance is the longest delay that it pays for.
+ */
+function windowAtMs(pace: Pace): number {
+  if (pace.taken < pace.windowCount) return -Infinity;
+  const slot = pace.taken % pace.windowCount;
+  const reachedAtMs = (pace.reachedAtMs[slot] ?? 0) + pace.windowMs;
+  const delayMsMax = Math.max(DELAY_MS, Math.sqrt((2000 / pace.perSecond) * Math.max(0, pace.allowanceMs)));
+  return Math.max(pace.gateAtMs, Math.min(reachedAtMs, earliestAtMs(pace, slot) + delayMsMax));
+}
+
+/** When the window would open if the message in the slot had travelled as quickly as any. */
+function earliestAtMs(pace: Pace, slot: number): number {
+  return (pace.sentAtMs[slot] ?? 0) + MARGIN_MS + pace.windowMs;
+}
+
+function earn(pace: Pace, earnedMs: number): void {
+  const savedMsMax = LOSS_MS * pace.windowCount;
+  pace.allowanceMs = Math.max(-savedMsMax, Math.min(savedMsMax, pace.allowanceMs + earnedMs));
+}
+
+function measure(pace: Pace, atMs: number, roundTripMs: number): number {
+  if (atMs - pace.measuringSinceMs > MEASURING_MS) {
+    pace.quickestBeforeMs = pace.quickestMs;
+    pace.quickestMs = roundTripMs;
+    pace.measuringSinceMs = atMs;
+  }
+  pace.quickestMs = Math.min(pace.quickestMs, roundTripMs);
+  return Math.min(pace.quickestMs, pace.quickestBeforeMs);
+}

@@ -1,0 +1,155 @@
+// How a message's record moves on: each function is one transition, and each leaves a line in the timeline.
+// (What a status webhook does to a record is the ledger's status-merge.)
+
+import type { AcceptedEvent } from "../message/event.ts";
+import { decodeMessageId } from "../message/ids.ts";
+import type { MessageRecord, TimelineEntry } from "../message/message-record.ts";
+
+/** Marks a replay in the timeline. */
+const REPLAYED = "Replayed by an operator.";
+
+/** The oldest entries but the first give way beyond this many: a message cannot grow without bound. */
+export const TIMELINE_ENTRIES_MAX = 40;
+
+export function acceptedRecord(event: AcceptedEvent, campaignId: string): MessageRecord {
+  const acceptedAtMs = decodeMessageId(event.messageId)?.acceptedAtMs ?? 0;
+  return {
+    messageId: event.messageId,
+    campaignId,
+    phoneNumber: event.phoneNumber,
+    attributes: event.attributes,
+    templateName: "",
+    templateLanguage: "",
+    message: "",
+    status: "queued",
+    errorCode: null,
+    errorReason: "",
+    attempts: 0,
+    wamid: "",
+    acceptedAtMs,
+    dispatchedAtMs: 0,
+    sentAtMs: 0,
+    deliveredAtMs: 0,
+    readAtMs: 0,
+    failedAtMs: 0,
+    pricingCategory: "",
+    dueAtMs: 0,
+    timeline: [{ atMs: acceptedAtMs, status: "queued", attempt: 0, errorCode: null, detail: "" }],
+  };
+}
+
+export interface Dispatched {
+  readonly attempt: number;
+  readonly templateName: string;
+  readonly templateLanguage: string;
+  readonly message: string;
+  /** What the sanitiser changed, in words; empty when nothing. */
+  readonly detail: string;
+  /** When a crash during this attempt would be noticed; 0 when the restart finds the row by itself. */
+  readonly dueAtMs: number;
+}
+
+/** The intent: written before the request leaves. */
+export function dispatchedRecord(record: MessageRecord, to: Dispatched, atMs: number): MessageRecord {
+  return {
+    ...record,
+    status: "dispatched",
+    templateName: to.templateName,
+    templateLanguage: to.templateLanguage,
+    message: to.message,
+    errorCode: null,
+    errorReason: "",
+    attempts: to.attempt,
+    dispatchedAtMs: record.dispatchedAtMs === 0 ? atMs : record.dispatchedAtMs,
+    dueAtMs: to.dueAtMs,
+    timeline: timelineWith(record, { atMs, status: "dispatched", attempt: to.attempt, errorCode: null, detail: to.detail }),
+  };
+}
+
+/** WhatsApp took the message. */
+export function takenRecord(record: MessageRecord, taken: { wamid: string; isHeld: boolean }, atMs: number): MessageRecord {
+  const status = taken.isHeld ? "held" : "sent";
+  const detail = taken.isHeld ? "WhatsApp holds the message back while it assesses the template's quality." : "";
+  return {
+    ...record,
+    status,
+    wamid: taken.wamid,
+    sentAtMs: taken.isHeld || record.sentAtMs > 0 ? record.sentAtMs : atMs,
+    dueAtMs: 0,
+    timeline: timelineWith(record, { atMs, status, attempt: record.attempts, errorCode: null, detail }),
+  };
+}
+
+export interface Waiting {
+  readonly status: "queued" | "retrying" | "uncertain";
+  /** 0: in memory or in the queue, not for a time. */
+  readonly dueAtMs: number;
+  /** Dispatches that count: one that WhatsApp throttled does not. */
+  readonly attempts: number;
+  readonly errorCode: number | null;
+  readonly reason: string;
+}
+
+export function parkedRecord(record: MessageRecord, waiting: Waiting, atMs: number): MessageRecord {
+  const { status, dueAtMs, attempts, errorCode, reason } = waiting;
+  return {
+    ...record,
+    status,
+    attempts,
+    errorCode,
+    errorReason: reason,
+    dueAtMs,
+    timeline: timelineWith(record, { atMs, status, attempt: record.attempts, errorCode, detail: reason }),
+  };
+}
+
+export interface Finish {
+  readonly status: "failed" | "expired" | "suppressed";
+  readonly errorCode: number | null;
+  readonly reason: string;
+}
+
+export function finishedRecord(record: MessageRecord, finish: Finish, atMs: number): MessageRecord {
+  const { status, errorCode, reason } = finish;
+  return {
+    ...record,
+    status,
+    errorCode,
+    errorReason: reason,
+    failedAtMs: atMs,
+    dueAtMs: 0,
+    timeline: timelineWith(record, { atMs, status, attempt: record.attempts, errorCode, detail: reason }),
+  };
+}
+
+/** An operator's replay: back into the queue, with a fresh time to live. */
+export function replayedRecord(record: MessageRecord, dueAtMs: number, atMs: number): MessageRecord {
+  const entry = { atMs, status: "queued", attempt: record.attempts, errorCode: null, detail: REPLAYED } as const;
+  return {
+    ...record,
+    status: "queued",
+    errorCode: null,
+    errorReason: "",
+    wamid: "",
+    sentAtMs: 0,
+    failedAtMs: 0,
+    dueAtMs,
+    timeline: timelineWith(record, entry),
+  };
+}
+
+/** A replay never touches a message that reached its recipient, nor one that is still under way. */
+export function isReplayable(record: MessageRecord): boolean {
+  return record.status === "failed" && record.deliveredAtMs === 0 && record.readAtMs === 0;
+}
+
+/** When the time to live began: at acceptance, or at the last replay. */
+export function queuedSinceMs(record: MessageRecord): number {
+  return record.timeline.findLast((entry) => entry.detail === REPLAYED)?.atMs ?? record.acceptedAtMs;
+}
+
+function timelineWith(record: MessageRecord, entry: TimelineEntry): readonly TimelineEntry[] {
+  const kept = record.timeline;
+  if (kept.length < TIMELINE_ENTRIES_MAX) return [...kept, entry];
+  return [...kept.slice(0, 1), ...kept.slice(2), entry];
+}

@@ -1,0 +1,43 @@
+// What can be asked of one partition's ledger. Pure parts (search, export) see the ledger through this only.
+
+import type { MessageId } from "../message/ids.ts";
+import type { MessageRecord } from "../message/message-record.ts";
+import type { CampaignState } from "./campaign-state.ts";
+
+/** Keys `from` ≤ id < `to`. Prefixes of ids are keys too (message/ids.ts: campaignPrefix, firstIdAt). */
+export interface LedgerRange {
+  readonly from: string;
+  readonly to: string;
+  /** At least 1. */
+  readonly limit: number;
+  /** Newest first. Default false. */
+  readonly reverse?: boolean;
+}
+
+/** A record as the CSV shows it: about twice as fast to read as the whole. */
+export type MessageSummary = Omit<MessageRecord, "attributes" | "dueAtMs" | "timeline">;
+
+export interface DueEntry {
+  readonly dueAtMs: number;
+  readonly messageId: MessageId;
+}
+
+/** Every call sees all that was committed before it, and holds no read transaction after it. */
+export interface LedgerReader {
+  get(messageId: string): MessageRecord | undefined;
+  records(range: LedgerRange): MessageRecord[];
+  summaries(range: LedgerRange): MessageSummary[];
+  /** Waiting rows with a time at or before `throughMs`, earliest first, at most `limit`. */
+  due(throughMs: number, limit: number): DueEntry[];
+  /** The stream sequence up to which every event has its row; 0 at first. */
+  cursor(): number;
+  campaignStates(): CampaignState[];
+  /** Ids of the number's messages accepted in [fromMs, toMs), newest first, at most `limit`. */
+  idsOfPhone(
+    phoneNumber: string,
+    window: { readonly fromMs: number; readonly toMs: number; readonly limit: number },
+  ): MessageId[];
+  /** Epoch milliseconds of the newest dispatch; 0 before the first. */
+  lastDispatchAt(): number;
+  close(): Promise<void>;
+}

@@ -1,0 +1,40 @@
+// The test command: installs, builds, runs the whole suite on what was built, and ends with one plain line.
+// `npm test -- actor ledger` runs the test files whose path holds one of the words.
+
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { prepareProject, root } from "./prepare-project.mjs";
+
+prepareProject();
+
+const wanted = process.argv.slice(2);
+const files = readdirSync(join(root, "dist", "test"), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".test.js"))
+  .filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word)))
+  .map((name) => join("dist", "test", name))
+  .toSorted();
+
+if (files.length === 0) {
+  process.stderr.write(`No test file matches ${wanted.join(" ")}.\n`);
+  process.exit(1);
+}
+
+const runner = spawn(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", ...files], {
+  cwd: root,
+  stdio: ["ignore", "pipe", "inherit"],
+});
+
+let tail = "";
+runner.stdout.on("data", (chunk) => {
+  process.stdout.write(chunk);
+  tail = (tail + chunk).slice(-1_000_000);
+});
+
+runner.on("close", (code) => {
+  const count = (name) => Number(tail.match(new RegExp(`^ℹ ${name} (\\d+)$`, "m"))?.[1] ?? Number.NaN);
+  const failed = count("fail") + count("cancelled");
+  process.stdout.write(`\n${count("pass")} passed, ${failed} failed, ${count("skipped") + count("todo")} skipped\n`);
+  process.exit(code === 0 && failed === 0 && count("pass") > 0 ? 0 : 1);
+});
