@@ -25,7 +25,11 @@ export interface Block {
 }
 
 export function createBlock(): Block {
-  return { hold: createHold({ baseMs: BLOCK_BASE_MS, maxMs: BLOCK_MAX_MS }), scope: "token", probe: null };
+  return {
+    hold: createHold({ baseMs: BLOCK_BASE_MS, maxMs: BLOCK_MAX_MS }),
+    scope: "token",
+    probe: null,
+  };
 }
 
 export function isBlocked(block: Block): boolean {
@@ -40,7 +44,11 @@ export function blockedUntilMs(block: Block): number {
 
 /** A message that left at `sentAtMs` came back as blocked. @returns true when that is news. */
 export function blockedAgain(block: Block, answer: { scope: BlockScope; sentAtMs: number; nowMs: number }): boolean {
-  const isNew = refused(block.hold, { sentAtMs: answer.sentAtMs, nowMs: answer.nowMs, atLeastMs: 0 });
+  const isNew = refused(block.hold, {
+    sentAtMs: answer.sentAtMs,
+    nowMs: answer.nowMs,
+    atLeastMs: 0,
+  });
   if (isNew) block.scope = answer.scope;
   return isNew;
 }

@@ -7,7 +7,6 @@
 // Earlier ones go first. A retry without budget lets fresh ones pass: they are what refills the budget.
 
 import type { Lane } from "../message/campaign.ts";
-import type { MessageId } from "../message/ids.ts";
 import { blockedUntilMs, createBlock } from "./block.ts";
 import type { Block } from "./block.ts";
 import type { Sharer } from "./fair-share.ts";
@@ -76,24 +75,15 @@ export function mailboxSize(campaign: Campaign): number {
   return campaign.again.length + campaign.retries.length + campaign.fresh.length;
 }
 
-/** How many more fresh messages fit, when `waitingMax - waiting` places are left in all mailboxes of the sender. */
+/** How many more messages fit. `senderRoom`: places left in all mailboxes of the sender together. */
 export function roomOf(campaign: Campaign, senderRoom: number): number {
   const size = mailboxSize(campaign);
   return Math.max(0, Math.min(MAILBOX_MAX - size, Math.max(MAILBOX_SHARE_MIN - size, senderRoom)));
 }
 
-/**
- * The queue whose head goes next; null when there is none, or only retries without budget.
- * @param waitingAgain which messages of `again` and `retries` still count: the others were proved sent meanwhile.
- */
-export function nextQueue(
-  campaign: Campaign,
-  waitingAgain: ReadonlySet<MessageId>,
-  canRetry: boolean,
-): Ring<Dispatch> | null {
-  dropProved(campaign.again, waitingAgain);
+/** The queue whose head goes next; null when there is none, or only retries without budget. */
+export function nextQueue(campaign: Campaign, canRetry: boolean): Ring<Dispatch> | null {
   if (campaign.again.length > 0) return campaign.again;
-  dropProved(campaign.retries, waitingAgain);
   if (canRetry && campaign.retries.length > 0) return campaign.retries;
   return campaign.fresh.length > 0 ? campaign.fresh : null;
 }
@@ -133,10 +123,4 @@ export function expiredQueue(campaign: Campaign, wallMs: number): Ring<Dispatch>
 function expiryOfHead(campaign: Campaign, queue: Ring<Dispatch>): number {
   const head = queue.peek();
   return head === undefined ? Infinity : expiresAtMs(campaign, head);
-}
-
-function dropProved(queue: Ring<Dispatch>, waitingAgain: ReadonlySet<MessageId>): void {
-  for (let head = queue.peek(); head !== undefined && !waitingAgain.has(head.messageId); head = queue.peek()) {
-    queue.shift();
-  }
 }

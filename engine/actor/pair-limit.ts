@@ -58,7 +58,7 @@ export class PairLimit {
     const row = this.#rows.get(phoneNumber);
     if (row === undefined) return -Infinity;
     const freeAtMs = (this.#restsAtMs[row] ?? 0) - this.#toleranceMs;
-    return hasWaited ? freeAtMs : Math.max(freeAtMs, this.#reservedThroughMs[row] ?? 0);
+    return hasWaited ? freeAtMs : Math.max(freeAtMs, this.#reservedThroughMs[row] ?? -Infinity);
   }
 
   take(phoneNumber: string, nowMs: number): void {
@@ -73,13 +73,18 @@ export class PairLimit {
     if (row !== undefined) this.#restsAtMs[row] = (this.#restsAtMs[row] ?? 0) - this.#periodMs;
   }
 
-  /** Books the next place for a message that has to wait, and says when that is. */
-  reserve(phoneNumber: string, nowMs: number): number {
-    const row = this.#rowOf(phoneNumber, nowMs);
-    if (row === undefined) return nowMs + this.#periodMs;
+  /**
+   * Books the next place for a message that has to wait, and says when that is. One whose place would come after
+   * `latestMs` will not live to use it: it books none and is told `latestMs`.
+   */
+  reserve(phoneNumber: string, times: { nowMs: number; latestMs: number }): number {
+    const row = this.#rowOf(phoneNumber, times.nowMs);
+    if (row === undefined) return Math.min(times.latestMs, times.nowMs + this.#periodMs);
     const freeAtMs = (this.#restsAtMs[row] ?? 0) - this.#toleranceMs;
-    const reservedMs = this.#reservedThroughMs[row] ?? 0;
-    const atMs = Math.max(nowMs, freeAtMs, reservedMs > nowMs ? reservedMs + this.#periodMs : 0);
+    const reservedMs = this.#reservedThroughMs[row] ?? -Infinity;
+    const behindMs = reservedMs > times.nowMs ? reservedMs + this.#periodMs : -Infinity;
+    const atMs = Math.max(times.nowMs, freeAtMs, behindMs);
+    if (atMs >= times.latestMs) return times.latestMs;
     this.#reservedThroughMs[row] = atMs;
     return atMs;
   }
@@ -111,7 +116,7 @@ export class PairLimit {
     this.#rows.set(phoneNumber, row);
     this.#phones[row] = phoneNumber;
     this.#restsAtMs[row] = nowMs;
-    this.#reservedThroughMs[row] = 0;
+    this.#reservedThroughMs[row] = -Infinity;
     this.#throttles[row] = 0;
     return row;
   }
@@ -122,7 +127,7 @@ export class PairLimit {
       const row = this.#sweepRow;
       const phoneNumber = this.#phones[row];
       if (phoneNumber === undefined || phoneNumber === "") continue;
-      if ((this.#restsAtMs[row] ?? 0) > nowMs || (this.#reservedThroughMs[row] ?? 0) > nowMs) continue;
+      if ((this.#restsAtMs[row] ?? 0) > nowMs || (this.#reservedThroughMs[row] ?? -Infinity) > nowMs) continue;
       this.#rows.delete(phoneNumber);
       this.#phones[row] = "";
       this.#freeRows.push(row);

@@ -7,11 +7,14 @@
 // - A window: message k waits until one window after message k − N *reached* Meta. This is the limit itself.
 //
 // Meta counts arrivals, and we know only when a message left and when its answer came. Measured against the smallest
-// round trip, it arrived at most (round trip − smallest) later than the quickest would have. Waiting out that delay
-// makes the limit safe against stalls of the network, of Meta and of our own threads, but an answer may also be late
-// because Meta thought long, and then waiting wastes the number. So what is lost between message k − N and message k
-// comes out of an allowance of LOSS_MS a message (0.9 % of a second): first what cannot be helped (late ticks, the
-// commit between decision and send), then delays, saved up for stalls over a second's worth of messages.
+// round trip of late, it arrived at most (round trip − smallest) later than the quickest would have. Waiting out that
+// delay makes the limit safe against stalls of the network, of Meta and of our own threads, but an answer may also be
+// late because Meta thought long, and then waiting wastes the number. So what message k loses against message k − N
+// comes out of an allowance of LOSS_MS a message (0.9 % of a second): first what cannot be helped (late ticks, commits
+// of uneven length between decision and departure), then delays, saved up for stalls over a second's worth of messages.
+
+import { createRecentMinimum, observe } from "./recent-minimum.ts";
+import type { RecentMinimum } from "./recent-minimum.ts";
 
 export interface PaceSettings {
   /** Above 0; may be fractional. */
@@ -28,9 +31,11 @@ export interface Pace {
   /** No `windowMs` ever holds more than `windowCount` arrivals: 1 s and the rate, for a whole rate. */
   readonly windowCount: number;
   readonly windowMs: number;
-  /** By ticket modulo windowCount. */
+  /** By ticket modulo windowCount, like the next two: when it was decided. */
+  readonly takenAtMs: Float64Array;
+  /** When it left; until that is known, when it should. */
   readonly sentAtMs: Float64Array;
-  /** By ticket modulo windowCount: the latest time at which the message can have reached Meta, less the quickest way. */
+  /** The latest time at which it can have reached Meta, less the quickest way. */
   readonly reachedAtMs: Float64Array;
   /** Tickets taken so far; the next ticket's number. */
   taken: number;
@@ -42,11 +47,12 @@ export interface Pace {
   gateAtMs: number;
   /** Milliseconds of delay that may still be waited out; see the top. */
   allowanceMs: number;
-  /** The smallest round trip of this measuring period and of the one before: routes change. */
-  quickestMs: number;
-  quickestBeforeMs: number;
-  measuringSinceMs: number;
+  readonly roundTrip: RecentMinimum;
+  /** From decision to departure: what a decision may come early. */
+  readonly lag: RecentMinimum;
 }
+
+const COLUMNS = ["takenAtMs", "sentAtMs", "reachedAtMs"] as const;
 
 const BURST_MS = 50;
 const CATCH_UP = 1.05;
@@ -54,11 +60,12 @@ const CATCH_UP = 1.05;
 const MARGIN_MS = 1;
 /** What a message may lose against the one a window before, on average: 1000 / 1009 is 99.1 %. */
 const LOSS_MS = 9;
-/** A delay that is always waited out, and what a message counts as until its answer comes. */
+/** A delay that is always waited out: the smallest round trip of late is not the smallest possible one. */
 const DELAY_MS = 4;
+/** Commits that take longer, always, cost some of the rate. */
+const LEAD_MS_MAX = 50;
 /** A tick later than this found nothing to send before: it lost nothing. */
 const LATE_TICK_MS_MAX = 5;
-const MEASURING_MS = 10_000;
 /** A window is an array of this many numbers, so the rate needs a bound; Meta's highest is 1,000. */
 const PER_SECOND_MAX = 1_000_000;
 
@@ -71,6 +78,7 @@ export function createPace(settings: PaceSettings): Pace {
     burstMs: settings.burstMs ?? BURST_MS,
     windowCount,
     windowMs: (windowCount / perSecond) * 1000,
+    takenAtMs: new Float64Array(windowCount),
     sentAtMs: new Float64Array(windowCount),
     reachedAtMs: new Float64Array(windowCount),
     taken: 0,
@@ -78,80 +86,84 @@ export function createPace(settings: PaceSettings): Pace {
     smoothAtMs: -Infinity,
     gateAtMs: -Infinity,
     allowanceMs: 0,
-    quickestMs: Infinity,
-    quickestBeforeMs: Infinity,
-    measuringSinceMs: -Infinity,
+    roundTrip: createRecentMinimum(),
+    lag: createRecentMinimum(),
   };
 }
 
 /** Another rate from now on, without forgetting what was just sent. Tickets stay valid. */
 export function changedPace(pace: Pace, settings: PaceSettings): Pace {
-  const changed = createPace(settings);
-  const known = Math.min(pace.taken, pace.windowCount, changed.windowCount);
-  // Places of tickets that the old window no longer knew: before its oldest one, so they may count as long ago.
-  changed.sentAtMs.fill(-Infinity);
-  changed.reachedAtMs.fill(-Infinity);
-  for (let ticket = pace.taken - known; ticket < pace.taken; ticket++) {
-    changed.sentAtMs[ticket % changed.windowCount] = pace.sentAtMs[ticket % pace.windowCount] ?? 0;
-    changed.reachedAtMs[ticket % changed.windowCount] = pace.reachedAtMs[ticket % pace.windowCount] ?? 0;
+  const { taken, departed: left, smoothAtMs, gateAtMs, roundTrip, lag } = pace;
+  const changed = { ...createPace(settings), taken, departed: left, smoothAtMs, gateAtMs, roundTrip, lag };
+  // Tickets that the old window no longer knew lie before its oldest one, so they may count as long ago.
+  for (const column of COLUMNS) {
+    changed[column].fill(-Infinity);
+    const known = Math.min(taken, pace.windowCount, changed.windowCount);
+    for (let ticket = taken - known; ticket < taken; ticket++) {
+      changed[column][ticket % changed.windowCount] = pace[column][ticket % pace.windowCount] ?? 0;
+    }
   }
-  changed.taken = pace.taken;
-  changed.departed = pace.departed;
-  changed.smoothAtMs = pace.smoothAtMs;
-  changed.gateAtMs = pace.gateAtMs;
-  changed.quickestMs = pace.quickestMs;
-  changed.quickestBeforeMs = pace.quickestBeforeMs;
-  changed.measuringSinceMs = pace.measuringSinceMs;
   return changed;
 }
 
 /** The earliest time at which {@link take} succeeds; in the past when it would at once. */
 export function nextAtMs(pace: Pace): number {
-  return Math.max(pace.smoothAtMs - pace.burstMs, windowAtMs(pace));
+  return Math.max(pace.smoothAtMs - pace.burstMs, windowAtMs(pace) - leadMs(pace));
 }
 
 /** True when one message may leave now; it then has the ticket `pace.taken - 1`. */
 export function take(pace: Pace, nowMs: number): boolean {
   const openAtMs = windowAtMs(pace);
-  if (nowMs < openAtMs || nowMs < pace.smoothAtMs - pace.burstMs) return false;
+  const lead = leadMs(pace);
+  const leavesAtMs = nowMs + lead;
+  if (leavesAtMs < openAtMs || nowMs < pace.smoothAtMs - pace.burstMs) return false;
   const slot = pace.taken % pace.windowCount;
   const earliest = earliestAtMs(pace, slot);
   if (pace.taken >= pace.windowCount && earliest > -Infinity) {
-    const lateMs = nowMs - openAtMs > LATE_TICK_MS_MAX ? 0 : nowMs - openAtMs;
-    earn(pace, LOSS_MS - MARGIN_MS - (openAtMs - earliest) - lateMs);
+    const lateMs = leavesAtMs - openAtMs;
+    earn(pace, LOSS_MS - MARGIN_MS - (openAtMs - earliest) - (lateMs > LATE_TICK_MS_MAX ? 0 : lateMs));
   }
   pace.gateAtMs = openAtMs;
   pace.smoothAtMs = Math.max(pace.smoothAtMs, nowMs) + pace.intervalMs;
-  place(pace, slot, nowMs);
+  pace.takenAtMs[slot] = nowMs;
+  place(pace, slot, leavesAtMs);
   pace.taken++;
   return true;
 }
 
-/** All messages that took a ticket have left by `sentAtMs`, which commits may make later than the ticket. */
-export function departed(pace: Pace, sentAtMs: number): void {
+/** The next `count` messages that took a ticket have left by `sentAtMs`, which a commit may make later than the ticket. */
+export function departed(pace: Pace, sentAtMs: number, count: number): void {
+  const end = Math.min(pace.taken, pace.departed + count);
   const oldest = Math.max(pace.departed, pace.taken - pace.windowCount);
-  for (let ticket = oldest; ticket < pace.taken; ticket++) {
+  for (let ticket = oldest; ticket < end; ticket++) {
     const slot = ticket % pace.windowCount;
-    const lagMs = sentAtMs - (pace.sentAtMs[slot] ?? 0);
-    if (lagMs <= 0) continue;
-    earn(pace, -lagMs);
+    const lateMs = sentAtMs - (pace.sentAtMs[slot] ?? 0);
+    if (lateMs > 0) earn(pace, -lateMs);
+    observe(pace.lag, sentAtMs, sentAtMs - (pace.takenAtMs[slot] ?? 0));
     place(pace, slot, sentAtMs);
   }
-  pace.departed = pace.taken;
+  pace.departed = end;
 }
 
 /** Meta answered the message with this ticket. */
 export function arrived(pace: Pace, ticket: number, sentAtMs: number, roundTripMs: number): void {
-  const quickestMs = measure(pace, sentAtMs, roundTripMs);
+  observe(pace.roundTrip, sentAtMs, roundTripMs);
   if (ticket < pace.taken - pace.windowCount) return;
   const slot = ticket % pace.windowCount;
-  pace.sentAtMs[slot] = sentAtMs;
-  pace.reachedAtMs[slot] = sentAtMs + MARGIN_MS + (roundTripMs - quickestMs);
+  place(pace, slot, sentAtMs);
+  const delayMs = roundTripMs - pace.roundTrip.value;
+  if (delayMs > DELAY_MS) pace.reachedAtMs[slot] = sentAtMs + MARGIN_MS + delayMs;
 }
 
+/** Until its answer says more, a message counts as delayed by what is always waited out. */
 function place(pace: Pace, slot: number, sentAtMs: number): void {
   pace.sentAtMs[slot] = sentAtMs;
   pace.reachedAtMs[slot] = sentAtMs + MARGIN_MS + DELAY_MS;
+}
+
+/** How much earlier than the departure a decision may be. */
+function leadMs(pace: Pace): number {
+  return pace.lag.value < LEAD_MS_MAX ? Math.max(0, pace.lag.value) : 0;
 }
 
 /**
@@ -174,14 +186,4 @@ function earliestAtMs(pace: Pace, slot: number): number {
 function earn(pace: Pace, earnedMs: number): void {
   const savedMsMax = LOSS_MS * pace.windowCount;
   pace.allowanceMs = Math.max(-savedMsMax, Math.min(savedMsMax, pace.allowanceMs + earnedMs));
-}
-
-function measure(pace: Pace, atMs: number, roundTripMs: number): number {
-  if (atMs - pace.measuringSinceMs > MEASURING_MS) {
-    pace.quickestBeforeMs = pace.quickestMs;
-    pace.quickestMs = roundTripMs;
-    pace.measuringSinceMs = atMs;
-  }
-  pace.quickestMs = Math.min(pace.quickestMs, roundTripMs);
-  return Math.min(pace.quickestMs, pace.quickestBeforeMs);
 }

@@ -66,9 +66,16 @@ export type SenderInput =
   /** A fresh message, in order of acceptance. Only while {@link mailboxRoom} is above 0. */
   | { readonly kind: "offered"; readonly dispatch: Dispatch }
   /** A parked message whose time has come. Without room it is parked again for a few seconds. */
-  | { readonly kind: "due"; readonly dispatch: Dispatch; readonly status: "queued" | "retrying" | "uncertain" }
-  /** Every dispatch so far has been written to its socket by `monotonicMs`. One a round. */
-  | { readonly kind: "departed"; readonly monotonicMs: number }
+  | {
+      readonly kind: "due";
+      readonly dispatch: Dispatch;
+      readonly status: "queued" | "retrying" | "uncertain";
+    }
+  /**
+   * The oldest `count` dispatches that had not departed yet were written to their sockets by `monotonicMs`. One a round.
+   * Without a count: all of them; wrong when a tick ran while the round's commit was under way.
+   */
+  | { readonly kind: "departed"; readonly monotonicMs: number; readonly count?: number }
   | {
       readonly kind: "verdict";
       readonly messageId: MessageId;
@@ -87,7 +94,12 @@ export type SenderEffect =
   /** Store the intent, then send. */
   | { readonly kind: "dispatch"; readonly messageId: MessageId; readonly attempt: number }
   /** WhatsApp has it. The actor has forgotten the message. */
-  | { readonly kind: "accepted"; readonly messageId: MessageId; readonly wamid: string; readonly isHeld: boolean }
+  | {
+      readonly kind: "accepted";
+      readonly messageId: MessageId;
+      readonly wamid: string;
+      readonly isHeld: boolean;
+    }
   /**
    * Refused for now, certainly not sent, costs no attempt, and waits in the mailbox again. Store it as `queued`,
    * attempts as before the dispatch, no due time: a crash must not turn it into an `uncertain` one.
@@ -112,6 +124,8 @@ export type SenderEffect =
       readonly errorCode: number | null;
       /** A plain sentence, or empty. */
       readonly reason: string;
+      /** Nothing happened but that it found no room: only its due time changes, no line in its timeline. */
+      readonly isPostponed: boolean;
     }
   /** The end. The actor has forgotten the message. */
   | {
@@ -131,7 +145,11 @@ export type SenderEffect =
       /** Epoch milliseconds. */
       readonly untilMs: number;
     }
-  | { readonly kind: "unblocked"; readonly scope: BlockScope; readonly campaignNumber: number | null }
+  | {
+      readonly kind: "unblocked";
+      readonly scope: BlockScope;
+      readonly campaignNumber: number | null;
+    }
   /** The mailbox that was fuller has drained to half: rows that wait on disk may be offered. */
   | { readonly kind: "room"; readonly campaignNumber: number }
   /** The earliest time at which a tick can do more; replaces the one before. At most one a step, the last effect. */

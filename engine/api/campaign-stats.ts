@@ -57,9 +57,19 @@ export function campaignStats(
 }
 
 function completeCounts(counts: Readonly<Record<string, number>>): Record<MessageStatus, number> {
-  return Object.fromEntries(
-    MESSAGE_STATUSES.map((status) => [status, counts[status] ?? 0]),
-  ) as Record<MessageStatus, number>;
+  return {
+    queued: counts["queued"] ?? 0,
+    dispatched: counts["dispatched"] ?? 0,
+    retrying: counts["retrying"] ?? 0,
+    held: counts["held"] ?? 0,
+    uncertain: counts["uncertain"] ?? 0,
+    sent: counts["sent"] ?? 0,
+    delivered: counts["delivered"] ?? 0,
+    read: counts["read"] ?? 0,
+    failed: counts["failed"] ?? 0,
+    expired: counts["expired"] ?? 0,
+    suppressed: counts["suppressed"] ?? 0,
+  };
 }
 
 function successRate(byStatus: Readonly<Record<MessageStatus, number>>): number | null {

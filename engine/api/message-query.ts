@@ -59,7 +59,7 @@ export function parseTime(text: string): number | null {
 
 /** The 400 of a query that cannot be meant. */
 export function invalidQuery(faults: readonly RequestFault[]): HttpResponse {
-  const detail = faults.map((fault) => fault.message).join(" ");
+  const detail = faults.map(({ message }) => message).join(" ");
   return problem({ status: 400, code: "invalid_query", detail, more: { errors: faults } });
 }
 

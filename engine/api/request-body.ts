@@ -79,9 +79,13 @@ function check<T>(validate: ValidateFunction<T>, value: unknown): CheckedBody<T>
 function faultOf(error: ErrorObject): RequestFault {
   const where =
     error.instancePath === "" ? "The body" : error.instancePath.slice(1).replaceAll("/", ".");
-  const extra: unknown = error.params["additionalProperty"] ?? error.params["allowedValues"];
-  const hint =
-    extra === undefined ? "" : ` (${Array.isArray(extra) ? extra.join(", ") : String(extra)})`;
+  const allowed: unknown = error.params["allowedValues"];
+  const unknownKey: unknown = error.params["additionalProperty"];
+  const hint = Array.isArray(allowed)
+    ? ` (${allowed.join(", ")})`
+    : typeof unknownKey === "string"
+      ? ` (${unknownKey})`
+      : "";
   return {
     pointer: error.instancePath,
     code: codeOf(error.keyword),

@@ -54,7 +54,10 @@ export function pointerOfFirst(payload: unknown, paths: readonly AttributePath[]
   return (found ?? paths[0])?.pointer ?? "";
 }
 
-function compileValueReader(source: ReaderSource, type: Exclude<AttributeType, "phone">): AttributeReader {
+function compileValueReader(
+  source: ReaderSource,
+  type: Exclude<AttributeType, "phone">,
+): AttributeReader {
   const { name, definition, paths } = source;
   const fallback = definition.default === undefined ? undefined : coerce(type, definition.default);
   return {
@@ -101,9 +104,17 @@ function compilePhoneReader(source: ReaderSource): AttributeReader {
       if (path === undefined) return undefined;
       const reading = readingOf(readPath(payload, path), regionIn, payload);
       if (reading?.kind === "invalid") {
-        return { pointer: path.pointer, code: "invalid_phone_number", message: `${name} ${reading.reason}` };
+        return {
+          pointer: path.pointer,
+          code: "invalid_phone_number",
+          message: `${name} ${reading.reason}`,
+        };
       }
-      return { pointer: path.pointer, code: "wrong_type", message: `${name} must be a phone number as text` };
+      return {
+        pointer: path.pointer,
+        code: "wrong_type",
+        message: `${name} must be a phone number as text`,
+      };
     },
   };
 }
@@ -117,6 +128,7 @@ function readingOf(
   if (isBlank(raw)) return undefined;
   if (typeof raw === "string") return readPhone(raw, regionIn(payload));
   // A number has lost its plus and its leading zeros, but `15024592181` beside a region still says enough.
-  if (typeof raw === "number" && Number.isSafeInteger(raw) && raw > 0) return readPhone(String(raw), regionIn(payload));
+  if (typeof raw === "number" && Number.isSafeInteger(raw) && raw > 0)
+    return readPhone(String(raw), regionIn(payload));
   return { kind: "no-text" };
 }

@@ -37,7 +37,10 @@ const TEXT_TYPES: ReadonlySet<AttributeType> = new Set(["string", "email", "url"
 export function attributeSchema(definition: AttributeDefinition): JsonSchema {
   const schema = SCHEMAS[definition.type];
   if (!TEXT_TYPES.has(definition.type)) return schema;
-  return { ...schema, maxLength: Math.min(definition.maxLength ?? ATTRIBUTE_LENGTH_MAX, ATTRIBUTE_LENGTH_MAX) };
+  return {
+    ...schema,
+    maxLength: Math.min(definition.maxLength ?? ATTRIBUTE_LENGTH_MAX, ATTRIBUTE_LENGTH_MAX),
+  };
 }
 
 /** Absent, null and blank are the same; an empty list is how PHP writes an empty object. */

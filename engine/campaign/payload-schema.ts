@@ -41,9 +41,13 @@ export function compileValidator(
   return validator;
 }
 
-function attributeSchemas(attributes: Readonly<Record<string, AttributeDefinition>>): Record<string, unknown> {
+function attributeSchemas(
+  attributes: Readonly<Record<string, AttributeDefinition>>,
+): Record<string, unknown> {
   const entries = Object.entries(attributes).filter(([name]) => name !== "phoneNumber");
-  return Object.fromEntries(entries.map(([name, definition]) => [name, attributeSchema(definition)]));
+  return Object.fromEntries(
+    entries.map(([name, definition]) => [name, attributeSchema(definition)]),
+  );
 }
 
 function extractionSchema(
@@ -66,7 +70,12 @@ function extractionSchema(
 
 /** An Ajv for one schema: it keeps every schema it ever saw, which a redeployed campaign must not leak into. */
 function newAjv(): Ajv {
-  const ajv = new Ajv({ allErrors: true, allowUnionTypes: true, validateSchema: false, addUsedSchema: false });
+  const ajv = new Ajv({
+    allErrors: true,
+    allowUnionTypes: true,
+    validateSchema: false,
+    addUsedSchema: false,
+  });
   addFormats.default(ajv, ["email"]);
   ajv.addFormat("date-or-time", isIsoDate);
   ajv.addFormat("web-url", isWebUrl);

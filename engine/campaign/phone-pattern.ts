@@ -41,7 +41,9 @@ interface NumberingMetadata {
   nationalPrefixForParsing(): string | undefined;
   leadingDigits(): string | number | undefined;
   hasTypes(): boolean;
-  type(name: string): { pattern(): string; possibleLengths(): readonly number[] | undefined } | undefined;
+  type(
+    name: string,
+  ): { pattern(): string; possibleLengths(): readonly number[] | undefined } | undefined;
 }
 
 const ACCESSORS = [
@@ -56,7 +58,16 @@ const ACCESSORS = [
 ] as const;
 
 const ACCEPTED_TYPES = ["FIXED_LINE", "MOBILE"] as const;
-const OTHER_TYPES = ["PREMIUM_RATE", "TOLL_FREE", "SHARED_COST", "VOIP", "PERSONAL_NUMBER", "PAGER", "UAN", "VOICEMAIL"];
+const OTHER_TYPES = [
+  "PREMIUM_RATE",
+  "TOLL_FREE",
+  "SHARED_COST",
+  "VOIP",
+  "PERSONAL_NUMBER",
+  "PAGER",
+  "UAN",
+  "VOICEMAIL",
+];
 const CALLING_CODE_LENGTH_MAX = 3;
 const E164 = /^\+[1-9]\d{6,14}$/;
 
@@ -92,7 +103,10 @@ function isAccepted(plan: Plan, national: string): boolean {
 function hasType(country: Country, types: readonly NumberType[], national: string): boolean {
   return (
     country.general.test(national) &&
-    types.some(({ lengths, pattern }) => (lengths?.includes(national.length) ?? true) && pattern.test(national))
+    types.some(
+      ({ lengths, pattern }) =>
+        (lengths?.includes(national.length) ?? true) && pattern.test(national),
+    )
   );
 }
 
@@ -147,6 +161,8 @@ function entirely(pattern: string): RegExp {
 
 function isNumberingMetadata(value: unknown): value is NumberingMetadata {
   return (
-    typeof value === "object" && value !== null && ACCESSORS.every((name) => typeof Reflect.get(value, name) === "function")
+    typeof value === "object" &&
+    value !== null &&
+    ACCESSORS.every((name) => typeof Reflect.get(value, name) === "function")
   );
 }

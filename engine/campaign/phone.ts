@@ -5,7 +5,11 @@
 // On top of the library's strict reading stand a few rules for what real payloads hold; each has its argument in
 // docs/decisions/ (phone numbers). Validity is not reachability: only a send tells whether WhatsApp knows a number.
 
-import { getCountryCallingCode, parseIncompletePhoneNumber, parsePhoneNumberFromString } from "libphonenumber-js/max";
+import {
+  getCountryCallingCode,
+  parseIncompletePhoneNumber,
+  parsePhoneNumberFromString,
+} from "libphonenumber-js/max";
 import type { PhoneNumber } from "libphonenumber-js/max";
 
 import { isSurelyCanonical } from "./phone-pattern.ts";
@@ -46,7 +50,8 @@ export function readPhone(text: string, region: Region | undefined): PhoneReadin
 /** The library's reading and our rules, without the shortcut: what {@link readPhone} must always agree with. */
 export function readPhoneFully(text: string, region: Region | undefined): PhoneReading {
   const cleaned = text.replaceAll(INVISIBLE, "").trim().replace(SCHEME, "").trim();
-  if (cleaned.length > PHONE_TEXT_MAX) return invalid(`is longer than ${PHONE_TEXT_MAX} characters`);
+  if (cleaned.length > PHONE_TEXT_MAX)
+    return invalid(`is longer than ${PHONE_TEXT_MAX} characters`);
   if (!HAS_DIGIT.test(cleaned)) return invalid("holds no digits");
   // libphonenumber-js 1.13.16 answers differently on every second call for `;phone-context=`.
   if (cleaned.includes(";")) return invalid("holds a semicolon; send one plain number");
@@ -57,14 +62,21 @@ export function readPhoneFully(text: string, region: Region | undefined): PhoneR
   if (number === undefined) return invalid(reasonOf(parsed, digits, region));
   const type = number.getType();
   if (type !== undefined && UNREACHABLE_TYPES.has(type)) {
-    return invalid(`is a ${type.toLowerCase().replaceAll("_", " ")} number, which nobody has WhatsApp on`);
+    return invalid(
+      `is a ${type.toLowerCase().replaceAll("_", " ")} number, which nobody has WhatsApp on`,
+    );
   }
-  if (number.number.length - 1 > E164_DIGITS_MAX) return invalid(`has more than ${E164_DIGITS_MAX} digits`);
+  if (number.number.length - 1 > E164_DIGITS_MAX)
+    return invalid(`has more than ${E164_DIGITS_MAX} digits`);
   return { kind: "valid", phoneNumber: number.number };
 }
 
 /** The valid number among the library's reading and those of the rules; rules only where the reading is wrong. */
-function preferred(parsed: PhoneNumber | undefined, digits: string, region: Region | undefined): PhoneNumber | undefined {
+function preferred(
+  parsed: PhoneNumber | undefined,
+  digits: string,
+  region: Region | undefined,
+): PhoneNumber | undefined {
   if (parsed?.isValid()) {
     return argentineMobile(parsed) ?? repeatedCallingCode(parsed, digits, region) ?? parsed;
   }
@@ -119,15 +131,24 @@ function validNumber(e164: string): PhoneNumber | undefined {
 
 function parse(text: string, region: Region | undefined): PhoneNumber | undefined {
   // `extract: false`: the library's default digs a number out of any sentence.
-  return parsePhoneNumberFromString(text, { extract: false, ...(region && { defaultCountry: region }) });
+  return parsePhoneNumberFromString(text, {
+    extract: false,
+    ...(region && { defaultCountry: region }),
+  });
 }
 
-function reasonOf(parsed: PhoneNumber | undefined, digits: string, region: Region | undefined): string {
+function reasonOf(
+  parsed: PhoneNumber | undefined,
+  digits: string,
+  region: Region | undefined,
+): string {
   if (parsed === undefined && region === undefined && !digits.startsWith("+")) {
     return "has no country code, and no region is known for it";
   }
   if (parsed === undefined) return "cannot be read as one phone number";
-  return parsed.isPossible() ? "is in no number range that is in use" : "has the wrong number of digits for its country";
+  return parsed.isPossible()
+    ? "is in no number range that is in use"
+    : "has the wrong number of digits for its country";
 }
 
 function invalid(reason: string): PhoneReading {

@@ -20,7 +20,7 @@ export interface ApiKey {
   readonly revokedAtMs: number | null;
 }
 
-/** What a call needs. `campaignId` null: it concerns all campaigns, so a key bound to some is not enough. */
+/** What a call needs. `campaignId` null: any key of the scope; the handler narrows by the key's campaigns. */
 export type Need =
   | { readonly scope: "trigger"; readonly campaignId: string }
   | { readonly scope: "read"; readonly campaignId: string | null }
@@ -72,7 +72,7 @@ function keyText(headers: ReadonlyMap<string, string>): string | undefined {
 function isCovered(key: ApiKey, need: Need): boolean {
   if (key.scope === "admin") return true;
   if (need.scope !== key.scope) return false;
-  return key.campaigns === null || (need.campaignId !== null && key.campaigns.includes(need.campaignId));
+  return key.campaigns === null || need.campaignId === null || key.campaigns.includes(need.campaignId);
 }
 
 export interface SignatureRules {

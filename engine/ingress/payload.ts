@@ -32,22 +32,21 @@ export const PAYLOAD_ITEMS_MAX = 1000;
 export const PAYLOAD_DEPTH_MAX = 32;
 const FORM_FIELDS_MAX = 1000;
 
-const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const JSON_TYPE = /^application\/(?:[a-z0-9!#$&^_.-]+\+)?json$/;
+const UTF8 = /^charset="?utf-?8"?$/;
 const FORM_TYPE = "application/x-www-form-urlencoded";
 const AMPERSAND = 38;
 const HAS_LONG_RUN = /[0-9]{16}/;
 
 export function parsePayload(input: PayloadInput): ParsedPayload {
   // The common case first: an exact header costs one comparison.
-  const format = input.contentType === "application/json" ? "json" : formatOf(input);
-  if (format.startsWith("unsupported")) return { kind: "unsupported", detail: format.slice("unsupported: ".length) };
-  if (input.contentEncoding !== undefined && input.contentEncoding !== "identity") {
-    return { kind: "unsupported", detail: "The body must not be compressed." };
-  }
-  if (!isUtf8(input.body)) return { kind: "malformed", detail: `The body is not UTF-8: ${whereNotUtf8(input.body)}.` };
-  const hasMark = BYTE_ORDER_MARK.equals(input.body.subarray(0, BYTE_ORDER_MARK.length));
-  const text = input.body.toString("utf8", hasMark ? BYTE_ORDER_MARK.length : 0);
+  const format = input.contentType === "application/json" ? "json" : formatOf(input.contentType ?? "", input.isLenient);
+  if (typeof format === "object") return format;
+  const { body, contentEncoding } = input;
+  if (contentEncoding !== undefined && contentEncoding !== "identity") return unsupported("The body must not be compressed.");
+  if (!isUtf8(body)) return { kind: "malformed", detail: `The body is not UTF-8: ${whereNotUtf8(body)}.` };
+  const hasByteOrderMark = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
+  const text = body.toString("utf8", hasByteOrderMark ? 3 : 0);
   return format === "form" ? parseForm(text) : parseJson(text);
 }
 
@@ -57,14 +56,17 @@ export function isWooCommercePing(contentType: string | undefined, body: Buffer)
   return /^webhook_id=[0-9]+$/.test(body.toString("latin1"));
 }
 
-function formatOf(input: PayloadInput): string {
-  const [type = "", ...parameters] = (input.contentType ?? "").toLowerCase().split(";", 9);
-  const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith("charset="));
-  const isUtf8Named = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
+function formatOf(contentType: string, isLenient: boolean): "json" | "form" | ParsedPayload {
+  const [type = "", ...parameters] = contentType.toLowerCase().split(";", 9);
   if (type.trim() === FORM_TYPE) return "form";
-  if (input.isLenient) return "json";
-  if (!JSON_TYPE.test(type.trim())) return `unsupported: Send application/json or ${FORM_TYPE}.`;
-  return isUtf8Named ? "json" : "unsupported: The only charset is UTF-8.";
+  if (isLenient) return "json";
+  if (!JSON_TYPE.test(type.trim())) return unsupported(`Send application/json or ${FORM_TYPE}.`);
+  const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith("charset="));
+  return charset === undefined || UTF8.test(charset) ? "json" : unsupported("The only charset is UTF-8.");
+}
+
+function unsupported(detail: string): ParsedPayload {
+  return { kind: "unsupported", detail };
 }
 
 function parseJson(text: string): ParsedPayload {
@@ -103,14 +105,17 @@ function isObject(value: unknown): value is Payload {
 function isDeeperThan(value: unknown, levels: number): boolean {
   if (!isObject(value)) return false;
   if (levels === 0) return true;
-  if (Array.isArray(value)) return value.some((item) => isDeeperThan(item, levels - 1));
+  if (Array.isArray(value)) {
+    for (const item of value) if (isDeeperThan(item, levels - 1)) return true;
+    return false;
+  }
   for (const name in value) if (isDeeperThan(value[name], levels - 1)) return true;
   return false;
 }
 
 function parseForm(text: string): ParsedPayload {
   if (/^\s*[{[]/.test(text)) {
-    return { kind: "unsupported", detail: "The body looks like JSON but is declared as a form: send Content-Type: application/json." };
+    return unsupported("The body looks like JSON but is declared as a form: send Content-Type: application/json.");
   }
   let fields = 1;
   for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) === AMPERSAND) fields++;

@@ -22,6 +22,13 @@ export interface DueEntry {
   readonly messageId: MessageId;
 }
 
+export interface PhoneWindow {
+  readonly fromMs: number;
+  /** Exclusive; `Number.MAX_SAFE_INTEGER` for no bound. */
+  readonly toMs: number;
+  readonly limit: number;
+}
+
 /** Every call sees all that was committed before it, and holds no read transaction after it. */
 export interface LedgerReader {
   get(messageId: string): MessageRecord | undefined;
@@ -33,10 +40,7 @@ export interface LedgerReader {
   cursor(): number;
   campaignStates(): CampaignState[];
   /** Ids of the number's messages accepted in [fromMs, toMs), newest first, at most `limit`. */
-  idsOfPhone(
-    phoneNumber: string,
-    window: { readonly fromMs: number; readonly toMs: number; readonly limit: number },
-  ): MessageId[];
+  idsOfPhone(phoneNumber: string, window: PhoneWindow): MessageId[];
   /** Epoch milliseconds of the newest dispatch; 0 before the first. */
   lastDispatchAt(): number;
   close(): Promise<void>;

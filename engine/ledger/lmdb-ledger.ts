@@ -1,13 +1,44 @@
-// types first, see below
+// One partition's ledger: what happened to each message. The thread that owns the partition is its only writer;
+// the main thread and export threads read it while it is written.
+//
+//   records    message id                     → record.ts
+//   due        [dueAtMs, message id]          → nothing: waiting rows by the time they wait for
+//   phones     segment, hash of number, id    → nothing: phone-key.ts
+//   state      "cursor", "lastDispatchAt"     → a number
+//   campaigns  campaign number                → state-record.ts
+//
+// What `commit` resolved survives kill -9 and a power cut, and a batch is there whole or not at all.
+
+import type { Database, DatabaseOptions, RangeOptions } from "lmdb";
+
+import { isMessageId, type MessageId } from "../message/ids.ts";
 import type { MessageRecord } from "../message/message-record.ts";
+import { EngineError } from "../runtime/errors.ts";
 import type { CampaignState } from "./campaign-state.ts";
-import type { LedgerReader } from "./ledger-reader.ts";
+import type { DueEntry, LedgerRange, LedgerReader, MessageSummary, PhoneWindow } from "./ledger-reader.ts";
+import {
+  type Committer,
+  createCommitter,
+  type Environment,
+  openEnvironment,
+  type Table,
+  type WriteFailure,
+} from "./lmdb-commit.ts";
+import { LmdbPhoneIndex } from "./lmdb-phone-index.ts";
+import { AFTER_ALL } from "./phone-key.ts";
+import { decodeRecord, decodeSummary, encodeRecord, summaryOf, type VolatileRow, volatileRows } from "./record.ts";
+import { decodeCampaignState, decodeNumber, encodeCampaignState, encodeNumber } from "./state-record.ts";
+
+export interface LedgerUpdate {
+  readonly record: MessageRecord;
+  readonly previousDueAtMs: number;
+}
 
 export interface LedgerBatch {
   /** New rows; also writes their phone index and, where `dueAtMs` > 0, their due entry. */
   readonly created: readonly MessageRecord[];
   /** Changed rows; moves their due entry from `previousDueAtMs`, the row's `dueAtMs` as last committed. */
-  readonly updated: readonly { readonly record: MessageRecord; readonly previousDueAtMs: number }[];
+  readonly updated: readonly LedgerUpdate[];
   /** Sequence of the last stream envelope that these rows complete, or null to leave it. */
   readonly cursor: number | null;
   /** Campaigns whose state changed, whole. */
@@ -19,14 +50,177 @@ export interface LedgerBatch {
 export interface Ledger extends LedgerReader {
   /**
    * One transaction for all of the batch; resolves once it is fsync'd, and every reader sees it from then on.
-   * Records may be reused but must not be changed before that.
-   * @throws EngineError ERR_LEDGER_WRITE; nothing of the batch is stored, and no later commit succeeds.
+   * States and counters are encoded before it returns and may change afterwards.
+   * @throws EngineError ERR_LEDGER_WRITE; nothing of the batch is stored, and no later commit succeeds: see failure().
    */
   commit(batch: LedgerBatch): Promise<void>;
+  /** Why nothing is stored any more; null while all is well. `broken`: the process must end. */
+  failure(): WriteFailure | null;
 }
 
+/** Opens the ledger at `path`, a folder that is created when absent. At most one writer a path. */
 export function openLedger(options: { readonly path: string; readonly readOnly: true }): LedgerReader;
 export function openLedger(options: { readonly path: string; readonly readOnly: false }): Ledger;
-export function openLedger(_options: { readonly path: string; readonly readOnly: boolean }): Ledger {
-  throw new Error("being written");
+export function openLedger(options: { readonly path: string; readonly readOnly: boolean }): Ledger {
+  return new LmdbLedger(options.path, options.readOnly);
+}
+
+const NOTHING = new Uint8Array(0);
+const CURSOR = "cursor";
+const LAST_DISPATCH = "lastDispatchAt";
+
+class LmdbLedger implements Ledger {
+  readonly #environment: Environment;
+  readonly #records: Table;
+  /** The same table, for reading rows where they lie: half of a scan's time would go into copies. */
+  readonly #volatileRecords: Database<VolatileRow>;
+  readonly #due: Table;
+  readonly #phones: LmdbPhoneIndex;
+  readonly #state: Table;
+  readonly #campaigns: Table;
+  readonly #committer: Committer;
+  readonly #isReadOnly: boolean;
+  #isClosed = false;
+
+  constructor(path: string, isReadOnly: boolean) {
+    this.#environment = openEnvironment(path);
+    const table = (name: string): Table => this.#environment.openDB(name, { encoding: "binary" });
+    this.#records = table("records");
+    // `encoder` is allowed for every table, but lmdb's typings know it for the root only.
+    const volatile: DatabaseOptions & { encoder: typeof volatileRows } = { encoding: "binary", encoder: volatileRows };
+    this.#volatileRecords = this.#environment.openDB("records", volatile);
+    this.#due = table("due");
+    this.#phones = new LmdbPhoneIndex(table("phones"));
+    this.#state = table("state");
+    this.#campaigns = table("campaigns");
+    this.#committer = createCommitter(this.#environment, "ERR_LEDGER_WRITE");
+    this.#isReadOnly = isReadOnly;
+  }
+
+  get(messageId: string): MessageRecord | undefined {
+    this.#refresh();
+    const bytes = this.#records.getBinary(messageId);
+    return bytes === undefined ? undefined : decodeRecord(messageId, bytes);
+  }
+
+  records(range: LedgerRange): MessageRecord[] {
+    this.#refresh();
+    const records: MessageRecord[] = [];
+    for (const { key, value } of this.#records.getRange(lmdbRange(range))) {
+      if (typeof key === "string") records.push(decodeRecord(key, value));
+    }
+    return records;
+  }
+
+  summaries(range: LedgerRange): MessageSummary[] {
+    this.#refresh();
+    const summaries: MessageSummary[] = [];
+    for (const { key, value } of this.#volatileRecords.getRange(lmdbRange(range))) {
+      if (typeof key === "string") summaries.push(summaryOf(key, value));
+    }
+    return summaries;
+  }
+
+  due(throughMs: number, limit: number): DueEntry[] {
+    this.#refresh();
+    const entries: DueEntry[] = [];
+    for (const key of this.#due.getKeys({ start: [0], end: [throughMs, AFTER_ALL], limit })) {
+      if (!Array.isArray(key)) continue;
+      const [dueAtMs, messageId] = key;
+      if (typeof dueAtMs === "number" && typeof messageId === "string" && isMessageId(messageId)) {
+        entries.push({ dueAtMs, messageId });
+      }
+    }
+    return entries;
+  }
+
+  cursor(): number {
+    return this.#number(CURSOR);
+  }
+
+  lastDispatchAt(): number {
+    return this.#number(LAST_DISPATCH);
+  }
+
+  campaignStates(): CampaignState[] {
+    this.#refresh();
+    return [...this.#campaigns.getRange()].map(({ value }) => decodeCampaignState(value));
+  }
+
+  idsOfPhone(phoneNumber: string, window: PhoneWindow): MessageId[] {
+    this.#refresh();
+    const { fromMs, toMs, limit } = window;
+    const ids: MessageId[] = [];
+    for (const messageId of this.#phones.candidates(phoneNumber, fromMs, toMs)) {
+      if (ids.length === limit) break;
+      const bytes = this.#records.getBinary(messageId);
+      const row = bytes === undefined ? undefined : decodeSummary(messageId, bytes);
+      if (row?.phoneNumber !== phoneNumber) continue;
+      if (row.acceptedAtMs >= fromMs && row.acceptedAtMs < toMs) ids.push(messageId);
+    }
+    return ids;
+  }
+
+  async commit(batch: LedgerBatch): Promise<void> {
+    if (this.#isReadOnly) throw new EngineError("ERR_LEDGER_WRITE", "this ledger was opened to be read only");
+    // Encoded before the transaction: lmdb would commit what was put before an exception.
+    const created = batch.created.map(encodeRecord);
+    const updated = batch.updated.map(({ record }) => encodeRecord(record));
+    const campaigns = batch.campaigns.map(encodeCampaignState);
+    await this.#committer.commit(() => {
+      batch.created.forEach((record, index) => this.#putCreated(record, created[index] ?? NOTHING));
+      batch.updated.forEach((change, index) => this.#putUpdated(change, updated[index] ?? NOTHING));
+      batch.campaigns.forEach((state, index) => {
+        void this.#campaigns.put(state.campaignNumber, campaigns[index] ?? NOTHING);
+      });
+      this.#putNumber(CURSOR, batch.cursor);
+      this.#putNumber(LAST_DISPATCH, batch.lastDispatchAtMs);
+    });
+  }
+
+  failure(): WriteFailure | null {
+    return this.#committer.failure();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#committer.idle();
+    await this.#environment.close();
+  }
+
+  #putCreated(record: MessageRecord, bytes: Uint8Array): void {
+    void this.#records.put(record.messageId, bytes);
+    this.#phones.put(record);
+    if (record.dueAtMs > 0) void this.#due.put([record.dueAtMs, record.messageId], NOTHING);
+  }
+
+  #putUpdated({ record, previousDueAtMs }: LedgerUpdate, bytes: Uint8Array): void {
+    const { messageId, dueAtMs } = record;
+    void this.#records.put(messageId, bytes);
+    if (dueAtMs === previousDueAtMs) return;
+    if (previousDueAtMs > 0) void this.#due.remove([previousDueAtMs, messageId]);
+    if (dueAtMs > 0) void this.#due.put([dueAtMs, messageId], NOTHING);
+  }
+
+  #putNumber(key: string, value: number | null): void {
+    if (value !== null) void this.#state.put(key, encodeNumber(value));
+  }
+
+  #number(key: string): number {
+    this.#refresh();
+    const bytes = this.#state.getBinary(key);
+    return bytes === undefined ? 0 : decodeNumber(bytes);
+  }
+
+  /** lmdb keeps one read transaction for a turn of the event loop; readers would miss what another thread commits. */
+  #refresh(): void {
+    if (this.#isReadOnly) this.#environment.resetReadTxn();
+  }
+}
+
+function lmdbRange({ from, to, limit, reverse = false }: LedgerRange): RangeOptions {
+  return reverse
+    ? { start: to, end: from, reverse, exclusiveStart: true, inclusiveEnd: true, limit }
+    : { start: from, end: to, limit };
 }

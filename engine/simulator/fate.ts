@@ -107,14 +107,21 @@ export class Fates {
 
   #ruled(rule: RecipientRule): Fate {
     const { outcome } = rule;
-    const ordinary: Fate = { ...TAKEN, answerAfterMs: this.answerAfterMs(), end: this.#endOfDelivered() };
+    const ordinary: Fate = {
+      ...TAKEN,
+      answerAfterMs: this.answerAfterMs(),
+      end: this.#endOfDelivered(),
+    };
     switch (outcome) {
       case "sent":
       case "delivered":
       case "read":
         return { ...ordinary, end: outcome };
       case "failed":
-        return failing(ordinary, { code: rule.code ?? DROPPED_CODE, where: rule.where ?? "webhook" });
+        return failing(ordinary, {
+          code: rule.code ?? DROPPED_CODE,
+          where: rule.where ?? "webhook",
+        });
       case "held":
         return { ...ordinary, isHeld: true };
       case "dropped":

@@ -23,9 +23,17 @@ const KNOWN_ERRORS: Readonly<Record<number, KnownError>> = {
   1: { title: "API Unknown", httpStatus: 400 },
   2: { title: "API Service", httpStatus: 503, details: "Service temporarily unavailable." },
   3: { title: "API Method", httpStatus: 500 },
-  4: { title: "API Too Many Calls", httpStatus: 400, details: "The app has reached its API call rate limit." },
+  4: {
+    title: "API Too Many Calls",
+    httpStatus: 400,
+    details: "The app has reached its API call rate limit.",
+  },
   10: { title: "Permission Denied", httpStatus: 403 },
-  33: { title: "Parameter value is not valid", httpStatus: 400, details: "The business phone number has been deleted." },
+  33: {
+    title: "Parameter value is not valid",
+    httpStatus: 400,
+    details: "The business phone number has been deleted.",
+  },
   100: { title: "Invalid parameter", httpStatus: 400 },
   104: { title: "Requires valid signature", httpStatus: 401 },
   190: { title: "Access token has expired", httpStatus: 401 },
@@ -41,7 +49,11 @@ const KNOWN_ERRORS: Readonly<Record<number, KnownError>> = {
     httpStatus: 400,
     details: "The WhatsApp Business Account has reached its rate limit.",
   },
-  130403: { title: "User blocked", httpStatus: 400, details: "The business has blocked this user." },
+  130403: {
+    title: "User blocked",
+    httpStatus: 400,
+    details: "The business has blocked this user.",
+  },
   130429: {
     title: "Rate limit hit",
     httpStatus: 400,
@@ -79,8 +91,7 @@ const KNOWN_ERRORS: Readonly<Record<number, KnownError>> = {
   131030: {
     title: "Recipient phone number not in allowed list",
     httpStatus: 400,
-    details:
-      "Recipient phone number not in allowed list: Add recipient phone number to recipient list and try again.",
+    details: "Recipient phone number not in allowed list: Add recipient phone number to recipient list and try again.",
   },
   131031: { title: "Business Account locked", httpStatus: 403 },
   131036: {
@@ -121,8 +132,16 @@ const KNOWN_ERRORS: Readonly<Record<number, KnownError>> = {
     httpStatus: 400,
     details: "The recipient has chosen to stop receiving marketing messages from this business.",
   },
-  131051: { title: "Unsupported message type", httpStatus: 400, details: "Message type is not supported." },
-  131053: { title: "Media upload error", httpStatus: 400, details: "Unable to upload the media used in the message." },
+  131051: {
+    title: "Unsupported message type",
+    httpStatus: 400,
+    details: "Message type is not supported.",
+  },
+  131053: {
+    title: "Media upload error",
+    httpStatus: 400,
+    details: "Unable to upload the media used in the message.",
+  },
   131056: {
     title: "(Business Account, Consumer Account) pair rate limit hit",
     httpStatus: 400,
@@ -136,7 +155,10 @@ const KNOWN_ERRORS: Readonly<Record<number, KnownError>> = {
   },
   131063: { title: "Marketing messages are disabled on Cloud API", httpStatus: 400 },
   131064: { title: "Template messages are limited", httpStatus: 400 },
-  132000: { title: "Number of parameters does not match the expected number of params", httpStatus: 400 },
+  132000: {
+    title: "Number of parameters does not match the expected number of params",
+    httpStatus: 400,
+  },
   132001: { title: "Template name does not exist in the translation", httpStatus: 404 },
   132005: { title: "Translated text too long", httpStatus: 400 },
   132007: {
@@ -144,7 +166,10 @@ const KNOWN_ERRORS: Readonly<Record<number, KnownError>> = {
     httpStatus: 400,
     details: "Template content violates a WhatsApp policy.",
   },
-  132012: { title: "Parameter format does not match format in the created template", httpStatus: 400 },
+  132012: {
+    title: "Parameter format does not match format in the created template",
+    httpStatus: 400,
+  },
   132015: {
     title: "Template is Paused",
     httpStatus: 400,
@@ -156,8 +181,16 @@ const KNOWN_ERRORS: Readonly<Record<number, KnownError>> = {
     details: "Template has been paused too many times due to low quality and is now permanently disabled.",
   },
   132018: { title: "Template parameter validation failed", httpStatus: 400 },
-  133000: { title: "Incomplete Deregistration", httpStatus: 500, details: "A previous deregistration attempt failed." },
-  133004: { title: "Server Temporarily Unavailable", httpStatus: 503, details: "Server is temporarily unavailable." },
+  133000: {
+    title: "Incomplete Deregistration",
+    httpStatus: 500,
+    details: "A previous deregistration attempt failed.",
+  },
+  133004: {
+    title: "Server Temporarily Unavailable",
+    httpStatus: 503,
+    details: "Server is temporarily unavailable.",
+  },
   133010: { title: "Account not registered", httpStatus: 400 },
   134011: { title: "Payments terms of service not accepted", httpStatus: 400 },
   135000: {
@@ -197,9 +230,7 @@ export function errorBody(fault: GraphFault, traceId: string): string {
 /** The `errors` array of a failed status, as JSON. */
 export function statusErrors(code: number): string {
   const { title, details } = knownError(code);
-  return JSON.stringify([
-    { code, title, message: title, error_data: { details: details ?? title }, href: ERROR_PAGE },
-  ]);
+  return JSON.stringify([{ code, title, message: title, error_data: { details: details ?? title }, href: ERROR_PAGE }]);
 }
 
 function knownError(code: number): KnownError {

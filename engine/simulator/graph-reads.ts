@@ -11,12 +11,22 @@ export type GraphReading =
 const PAGE_SIZE = 25;
 const PAGE_SIZE_MAX = 250;
 const TEMPLATE_FIELDS = ["name", "parameter_format", "components", "language", "status", "category", "sub_category"];
-const NUMBER_FIELDS = ["display_phone_number", "verified_name", "quality_rating", "name_status", "code_verification_status"];
+const NUMBER_FIELDS = [
+  "display_phone_number",
+  "verified_name",
+  "quality_rating",
+  "name_status",
+  "code_verification_status",
+];
 /** From here on Meta calls a number's throughput HIGH. */
 const HIGH_THROUGHPUT = 1000;
 
 /** @param url of this very resource, without query: `paging.next` continues it. */
-export function listTemplates(templates: readonly WhatsAppTemplate[], query: URLSearchParams, url: string): GraphReading {
+export function listTemplates(
+  templates: readonly WhatsAppTemplate[],
+  query: URLSearchParams,
+  url: string,
+): GraphReading {
   const offset = readCursor(query.get("after"));
   if (offset === null) return { kind: "refused", fault: { code: 131059, details: "Invalid cursor" } };
   const limit = Math.min(PAGE_SIZE_MAX, Math.max(1, Math.floor(Number(query.get("limit") ?? PAGE_SIZE)) || PAGE_SIZE));

@@ -17,14 +17,26 @@ export interface ReceivedSend {
   readonly bizOpaqueCallbackData: string;
   readonly answer: SendAnswer;
   /** What the webhooks will report in the end; null for a message that was not taken. */
-  readonly end: { readonly status: "sent" | "delivered" | "read" | "failed"; readonly errorCode: number | null } | null;
+  readonly end: {
+    readonly status: "sent" | "delivered" | "read" | "failed";
+    readonly errorCode: number | null;
+  } | null;
 }
 
 export type SendAnswer =
   | { readonly kind: "accepted"; readonly wamid: string; readonly isHeld: boolean }
-  | { readonly kind: "refused"; readonly httpStatus: number; readonly errorCode: number; readonly details: string }
+  | {
+      readonly kind: "refused";
+      readonly httpStatus: number;
+      readonly errorCode: number;
+      readonly details: string;
+    }
   /** The caller cannot know what became of it. `wamid` is null when the message was not taken. */
-  | { readonly kind: "lost"; readonly how: "cut" | "silent" | "garbled"; readonly wamid: string | null };
+  | {
+      readonly kind: "lost";
+      readonly how: "cut" | "silent" | "garbled";
+      readonly wamid: string | null;
+    };
 
 /** The newest sends, in order of arrival, without bound on what was received in all. */
 export class ReceivedSends {

@@ -18,6 +18,8 @@ function parseFile(file: string): unknown {
   try {
     return parse(readFileSync(file, "utf8"));
   } catch (error) {
-    throw new EngineError("ERR_CONFIG_UNREADABLE", `${file}: ${messageOf(error)}`, { cause: error });
+    throw new EngineError("ERR_CONFIG_UNREADABLE", `${file}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -10,7 +10,10 @@ const delay = {
   anyOf: [
     milliseconds,
     section({ minMs: milliseconds, maxMs: milliseconds }),
-    section({ medianMs: { ...milliseconds, minimum: 0.001 }, p99Ms: { ...milliseconds, minimum: 0.001 } }),
+    section({
+      medianMs: { ...milliseconds, minimum: 0.001 },
+      p99Ms: { ...milliseconds, minimum: 0.001 },
+    }),
   ],
 } as const;
 
@@ -83,5 +86,10 @@ export const scenarioSchema: object = section({
 
 /** An object with exactly these fields. */
 function section(properties: Readonly<Record<string, object>>): object {
-  return { type: "object", additionalProperties: false, required: Object.keys(properties), properties };
+  return {
+    type: "object",
+    additionalProperties: false,
+    required: Object.keys(properties),
+    properties,
+  };
 }

@@ -26,7 +26,11 @@ export interface Scenario {
     readonly garbled: LostShare;
   };
   /** Accepted as `held_for_quality_assessment`; later released, or dropped with 132015. */
-  readonly held: { readonly share: number; readonly releaseAfter: Delay; readonly droppedShare: number };
+  readonly held: {
+    readonly share: number;
+    readonly releaseAfter: Delay;
+    readonly droppedShare: number;
+  };
   /** In order; their shares add up to at most 1. */
   readonly failures: readonly Failure[];
   /** The first whose suffix ends the recipient's number decides; chance does not. */
@@ -75,7 +79,17 @@ export interface Failure {
   readonly where: "answer" | "webhook";
 }
 
-export type Outcome = "sent" | "delivered" | "read" | "failed" | "held" | "dropped" | "slow" | "cut" | "silent" | "garbled";
+export type Outcome =
+  | "sent"
+  | "delivered"
+  | "read"
+  | "failed"
+  | "held"
+  | "dropped"
+  | "slow"
+  | "cut"
+  | "silent"
+  | "garbled";
 
 export interface RecipientRule {
   /** Digits that the number ends with. */
@@ -191,16 +205,27 @@ const ROUGH: Scenario = {
   },
 };
 
-const PRESETS: Readonly<Record<PresetName, Scenario>> = { perfect: PERFECT, realistic: REALISTIC, rough: ROUGH };
+const PRESETS: Readonly<Record<PresetName, Scenario>> = {
+  perfect: PERFECT,
+  realistic: REALISTIC,
+  rough: ROUGH,
+};
 
-const validate = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true }).compile<Scenario>(scenarioSchema);
+const validate = new Ajv({
+  allErrors: true,
+  strict: true,
+  allowUnionTypes: true,
+}).compile<Scenario>(scenarioSchema);
 
 /** Checks a scenario from outside and completes it from its preset; tells all faults at once. */
 export function readScenario(input: unknown): ScenarioReading {
   if (!isObject(input)) return { kind: "invalid", faults: ["a scenario is an object"] };
   const { preset = "perfect", ...sections } = input;
   if (!isPresetName(preset)) {
-    return { kind: "invalid", faults: [`/preset must be one of ${Object.keys(PRESETS).join(", ")}`] };
+    return {
+      kind: "invalid",
+      faults: [`/preset must be one of ${Object.keys(PRESETS).join(", ")}`],
+    };
   }
   const scenario: unknown = merge(PRESETS[preset], sections);
   if (!validate(scenario)) return { kind: "invalid", faults: schemaFaults(validate.errors ?? []) };
@@ -239,7 +264,8 @@ function sumFaults(scenario: Scenario): string[] {
     ["/answers", answers.cut.share + answers.silent.share + answers.garbled.share],
   ] as const;
   for (const [place, sum] of sums) {
-    if (sum > 1 + Number.EPSILON * failures.length) faults.push(`${place} has shares that add up to ${sum}, which is more than 1`);
+    if (sum > 1 + Number.EPSILON * failures.length)
+      faults.push(`${place} has shares that add up to ${sum}, which is more than 1`);
   }
   for (const [index, rule] of scenario.recipients.entries()) {
     if (rule.outcome === "failed" && rule.code === undefined) faults.push(`/recipients/${index} needs a code`);

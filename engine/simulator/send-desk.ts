@@ -61,7 +61,8 @@ interface NumberState extends SimulatedNumber {
 
 const WINDOW_MS = 1000;
 const GARBLED_STATUS = 502;
-const GARBLED_BODY = "<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry, something went wrong.</body></html>";
+const GARBLED_BODY =
+  "<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry, something went wrong.</body></html>";
 const NO_REPORTS: SendDecision["reports"] = [];
 
 export class SendDesk {
@@ -73,6 +74,7 @@ export class SendDesk {
   #fates: Fates;
   #pairs: PairLimit | null;
   #sequence = 0;
+  #traces = 0;
 
   constructor(options: {
     readonly senders: readonly SimulatedSender[];
@@ -121,17 +123,18 @@ export class SendDesk {
     return [...this.#numbers.values()].some((number) => number.wabaId === wabaId);
   }
 
-  stats(): Record<string, NumberStats> {
-    const entries = [...this.#numbers.values()].map((number) => [
-      number.phoneNumberId,
-      {
+  /** By phone_number_id. */
+  stats(): Readonly<Record<string, NumberStats>> {
+    const stats: Record<string, NumberStats> = {};
+    for (const number of this.#numbers.values()) {
+      stats[number.phoneNumberId] = {
         received: number.received,
         throttled: number.throttled,
         arrivalsPerSecondPeak: number.arrivals.peak,
         withinLimitPerSecondPeak: number.withinLimit.peak,
-      },
-    ]);
-    return Object.fromEntries(entries) as Record<string, NumberStats>;
+      };
+    }
+    return stats;
   }
 
   take(call: SendCall): SendDecision {
@@ -182,7 +185,8 @@ export class SendDesk {
       httpStatus: fate.form === "garbled" ? GARBLED_STATUS : 200,
       body: fate.form === "answered" ? acceptedBody(request, wamid ?? "", fate.isHeld) : GARBLED_BODY,
       answerAfterMs: fate.answerAfterMs,
-      reports: wamid === null ? NO_REPORTS : this.#reports(call, fate, takenMessage(call, request, number, fitting, wamid)),
+      reports:
+        wamid === null ? NO_REPORTS : this.#reports(call, fate, takenMessage(call, request, number, fitting, wamid)),
       received: this.#receivedSend(call, request, fitting.text, {
         answer: answerOf(fate, wamid),
         end: wamid === null ? null : { status: fate.end, errorCode: fate.failedCode },
@@ -226,7 +230,8 @@ export class SendDesk {
 
   /** One more `fbtrace_id`; unique within this simulator. */
   traceId(): string {
-    return `A${this.#sequence.toString(36).padStart(10, "0")}-volley-sim`;
+    this.#traces++;
+    return `A${this.#traces.toString(36).padStart(10, "0")}-volley-sim`;
   }
 
   #receivedSend(
@@ -288,7 +293,14 @@ function takenMessage(
   wamid: string,
 ): TakenMessage {
   const { waId, callbackData } = request;
-  return { number, wamid, waId, callbackData, category: fitting.category, apiVersion: call.apiVersion };
+  return {
+    number,
+    wamid,
+    waId,
+    callbackData,
+    category: fitting.category,
+    apiVersion: call.apiVersion,
+  };
 }
 
 function acceptedBody(request: SendRequest, wamid: string, isHeld: boolean): string {

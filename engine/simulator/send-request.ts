@@ -50,7 +50,10 @@ function faultOf(
   if (fields["messaging_product"] === undefined) return missing("messaging_product");
   if (fields["messaging_product"] !== "whatsapp") {
     const got = JSON.stringify(fields["messaging_product"]);
-    return { code: 100, message: `(#100) Param messaging_product must be one of {WHATSAPP} - got ${got}.` };
+    return {
+      code: 100,
+      message: `(#100) Param messaging_product must be one of {WHATSAPP} - got ${got}.`,
+    };
   }
   if (fields["to"] === undefined) return missing("to");
   if (request.waId === "") return { code: 131009, details: "Parameter 'to' is not a valid WhatsApp phone number." };
@@ -68,7 +71,8 @@ function faultOf(
 
 function callbackDataFault(value: unknown): GraphFault | null {
   if (value === undefined) return null;
-  if (typeof value !== "string") return { code: 100, message: "(#100) Param biz_opaque_callback_data must be a string." };
+  if (typeof value !== "string")
+    return { code: 100, message: "(#100) Param biz_opaque_callback_data must be a string." };
   if (value.length <= CALLBACK_DATA_LENGTH_MAX) return null;
   return {
     code: 100,

@@ -85,7 +85,10 @@ function bookButton(button: TemplateButton): BookedButton {
 }
 
 function unknownTemplate(request: SendRequest): GraphFault {
-  return { code: 132001, details: `template name (${request.templateName}) does not exist in ${request.language}` };
+  return {
+    code: 132001,
+    details: `template name (${request.templateName}) does not exist in ${request.language}`,
+  };
 }
 
 function statusFault(template: WhatsAppTemplate, request: SendRequest): GraphFault | null {
@@ -106,7 +109,7 @@ function sortComponents(components: readonly unknown[], booked: BookedTemplate):
   let body = NO_PARAMETERS;
   const buttons: unknown[] = [];
   for (const component of components) {
-    const type = String(fieldOf(component, "type") ?? "").toUpperCase();
+    const type = typeOf(component, "type");
     const parameters = fieldOf(component, "parameters");
     const list = Array.isArray(parameters) ? parameters : NO_PARAMETERS;
     if (type === "HEADER") header = list;
@@ -125,9 +128,12 @@ function headerFault(booked: BookedTemplate, parameters: readonly unknown[], api
     return filled.kind === "faulty" ? filled.fault : null;
   }
   if (parameters.length !== 1) return { code: 132000, details: countDetails("header", parameters.length, 1) };
-  const type = String(fieldOf(parameters[0], "type") ?? "").toUpperCase();
+  const type = typeOf(parameters[0], "type");
   if (type !== headerFormat) {
-    return { code: 132012, details: `header: Format mismatch, expected ${headerFormat}, received ${type || "UNKNOWN"}` };
+    return {
+      code: 132012,
+      details: `header: Format mismatch, expected ${headerFormat}, received ${type || "UNKNOWN"}`,
+    };
   }
   const value = fieldOf(parameters[0], type.toLowerCase());
   if (MEDIA_FORMATS.has(headerFormat)) return mediaFault(value, type);
@@ -153,7 +159,10 @@ function buttonsFault(booked: BookedTemplate, components: readonly unknown[], ap
     const index = Number(fieldOf(component, "index") ?? Number.NaN);
     const button = booked.buttons[index];
     if (button === undefined) {
-      return { code: 132012, details: `buttons: Button at index ${index} does not exist in the template` };
+      return {
+        code: 132012,
+        details: `buttons: Button at index ${index} does not exist in the template`,
+      };
     }
     const fault = buttonFault({ button, index, component, apiVersion });
     if (fault !== null) return fault;
@@ -172,10 +181,13 @@ function buttonFault(given: {
   readonly apiVersion: number;
 }): GraphFault | null {
   const { button, index } = given;
-  const subType = String(fieldOf(given.component, "sub_type") ?? "").toUpperCase();
+  const subType = typeOf(given.component, "sub_type");
   const expected = button.type === "OTP" ? "URL" : button.type;
   if (subType !== expected) {
-    return { code: 132012, details: `buttons: Button at index ${index} is of type ${expected}, not ${subType || "UNKNOWN"}` };
+    return {
+      code: 132012,
+      details: `buttons: Button at index ${index} is of type ${expected}, not ${subType || "UNKNOWN"}`,
+    };
   }
   const parameters = fieldOf(given.component, "parameters");
   const parameter: unknown = Array.isArray(parameters) ? parameters[0] : undefined;
@@ -193,12 +205,18 @@ function buttonFault(given: {
 function couponFault(code: unknown, index: number): GraphFault | null {
   if (!isText(code)) return buttonWithoutValue(index, "COPY_CODE");
   if (code.length <= COUPON_CODE_LENGTH_MAX) return null;
-  return { code: 131009, details: `buttons: coupon_code is longer than ${COUPON_CODE_LENGTH_MAX} characters` };
+  return {
+    code: 131009,
+    details: `buttons: coupon_code is longer than ${COUPON_CODE_LENGTH_MAX} characters`,
+  };
 }
 
 function buttonWithoutValue(index: number, type: string): GraphFault {
   const name = type.charAt(0) + type.slice(1).toLowerCase();
-  return { code: 131008, details: `buttons: Button at index ${index} of type ${name} requires a parameter` };
+  return {
+    code: 131008,
+    details: `buttons: Button at index ${index} of type ${name} requires a parameter`,
+  };
 }
 
 function checkBody(booked: BookedTemplate, parameters: readonly unknown[], apiVersion: number): TemplateCheck {
@@ -206,11 +224,21 @@ function checkBody(booked: BookedTemplate, parameters: readonly unknown[], apiVe
   const filled = fillPattern(booked.body, { label: "body", parameters, isNamed, apiVersion });
   if (filled.kind === "faulty") return filled;
   // Characters, not UTF-16 units; counted only when the units leave a doubt.
-  if (filled.text.length > BODY_LENGTH_MAX && [...filled.text].length > BODY_LENGTH_MAX) {
-    const details = `body: text of ${[...filled.text].length} characters is longer than ${BODY_LENGTH_MAX}`;
+  if (filled.text.length > BODY_LENGTH_MAX && lengthOf(filled.text) > BODY_LENGTH_MAX) {
+    const details = `body: text of ${lengthOf(filled.text)} characters is longer than ${BODY_LENGTH_MAX}`;
     return { kind: "faulty", fault: { code: 132005, details } };
   }
   return { kind: "fits", text: filled.text, category };
+}
+
+/** Meta takes types in either case. */
+function typeOf(value: unknown, field: string): string {
+  const type = fieldOf(value, field);
+  return typeof type === "string" ? type.toUpperCase() : "";
+}
+
+function lengthOf(text: string): number {
+  return Array.from(text).length;
 }
 
 function isText(value: unknown): value is string {

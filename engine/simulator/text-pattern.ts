@@ -41,7 +41,12 @@ export function readPattern(text: string): TextPattern {
  */
 export function fillPattern(
   pattern: TextPattern,
-  given: { readonly label: string; readonly parameters: readonly unknown[]; readonly isNamed: boolean; readonly apiVersion: number },
+  given: {
+    readonly label: string;
+    readonly parameters: readonly unknown[];
+    readonly isNamed: boolean;
+    readonly apiVersion: number;
+  },
 ): FilledText {
   const { label, parameters } = given;
   if (parameters.length !== pattern.parameterCount) {
@@ -61,7 +66,10 @@ export function countDetails(label: string, given: number, expected: number): st
 }
 
 /** The text that one parameter shows, checked. */
-export function parameterText(parameter: unknown, apiVersion: number): { readonly kind: "text"; readonly text: string } | Faulty {
+export function parameterText(
+  parameter: unknown,
+  apiVersion: number,
+): { readonly kind: "text"; readonly text: string } | Faulty {
   const text = shownText(parameter);
   if (text === null) return faulty(132012, "Parameter type is not text, currency or date_time");
   if (text === "") return faulty(131008, "Parameter of type text is missing text value");
@@ -72,7 +80,10 @@ export function parameterText(parameter: unknown, apiVersion: number): { readonl
   return { kind: "text", text };
 }
 
-function positionalValues(given: { readonly parameters: readonly unknown[]; readonly apiVersion: number }): Values | Faulty {
+function positionalValues(given: {
+  readonly parameters: readonly unknown[];
+  readonly apiVersion: number;
+}): Values | Faulty {
   const values = new Map<string, string>();
   for (const [index, parameter] of given.parameters.entries()) {
     const reading = parameterText(parameter, given.apiVersion);

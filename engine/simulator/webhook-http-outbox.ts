@@ -72,11 +72,6 @@ export class WebhookOutbox {
     return this.#reports.length === 0 && this.#updatesInPosts === 0;
   }
 
-  /** When the next repetition is due, monotonic milliseconds; Infinity when none waits. */
-  get nextRetryAtMs(): number {
-    return this.#retries.reduce((earliest, post) => Math.min(earliest, post.dueAtMs), Number.POSITIVE_INFINITY);
-  }
-
   set settings(settings: Scenario["webhooks"]) {
     this.#settings = settings;
   }
@@ -86,6 +81,7 @@ export class WebhookOutbox {
     void this.#pool?.close();
     if (url === null) {
       this.#pool = null;
+      this.#dropWaiting();
       return;
     }
     const target = new URL(url);
@@ -138,9 +134,16 @@ export class WebhookOutbox {
   /** Drops what waits and cuts what runs. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#dropWaiting();
+    await this.#pool?.destroy();
+  }
+
+  #dropWaiting(): void {
+    const inRetries = this.#retries.reduce((sum, post) => sum + post.updates, 0);
+    this.#dropped += this.#reports.length + inRetries;
+    this.#updatesInPosts -= inRetries;
     this.#reports = [];
     this.#retries = [];
-    await this.#pool?.destroy();
   }
 
   #mayPost(): boolean {
@@ -160,7 +163,14 @@ export class WebhookOutbox {
   #makePost(batch: readonly StatusReport[], nowMs: number): Post {
     const body = notificationBody(batch, this.#settings.updatesPerChangeMax);
     const signature = signBody(body, this.#appSecret);
-    return { body, signature, updates: batch.length, firstTriedAtMs: nowMs, failures: 0, dueAtMs: nowMs };
+    return {
+      body,
+      signature,
+      updates: batch.length,
+      firstTriedAtMs: nowMs,
+      failures: 0,
+      dueAtMs: nowMs,
+    };
   }
 
   /** Never rejects: it is left alone by its callers. */

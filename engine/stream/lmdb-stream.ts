@@ -100,6 +100,8 @@ class EmbeddedStream implements LmdbStream {
   }
 
   async append(batch: StreamBatch): Promise<StreamPosition[]> {
+    // Everything that can throw comes before the transaction: lmdb would commit what was put before the exception.
+    for (const { partition } of batch.envelopes) this.lastSequence(partition);
     const claimRows = this.#claims.encode(batch.claims);
     const positions: StreamPosition[] = [];
     await this.#commit(() => {

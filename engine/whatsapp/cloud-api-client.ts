@@ -103,10 +103,7 @@ class PooledClient implements CloudApiClient, ExchangeKeeper {
     const exchange = new CloudApiExchange(this, done);
     const target = this.#targetOf(request);
     if (target === null || this.#closing !== null) {
-      const cause =
-        target === null
-          ? "the access token has characters no token has"
-          : "Volley is shutting down";
+      const cause = target === null ? "the access token has characters no token has" : "Volley is shutting down";
       queueMicrotask(() => this.#answer(exchange, unreachable(cause)));
       return;
     }
@@ -169,12 +166,7 @@ class PooledClient implements CloudApiClient, ExchangeKeeper {
     const target: Target = {
       accessToken: request.accessToken,
       path: `${this.#pathPrefix}${encodeURIComponent(request.phoneNumberId)}/messages`,
-      headers: [
-        "authorization",
-        `Bearer ${request.accessToken}`,
-        "content-type",
-        "application/json",
-      ],
+      headers: ["authorization", `Bearer ${request.accessToken}`, "content-type", "application/json"],
     };
     this.#targets.set(request.phoneNumberId, target);
     return target;

@@ -41,8 +41,7 @@ export class CloudApiExchange implements Dispatcher.DispatchHandler {
 
   /** Throwing here makes undici drop the request unwritten and keep the connection. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#phase !== "waiting")
-      throw new Error(`an exchange that is ${this.#phase} is not written`);
+    if (this.#phase !== "waiting") throw new Error(`an exchange that is ${this.#phase} is not written`);
     this.#phase = "underway";
     this.#controller = controller;
     this.#keeper.started(this);
@@ -56,8 +55,7 @@ export class CloudApiExchange implements Dispatcher.DispatchHandler {
   ): void {
     this.#httpStatus = httpStatus;
     const retryAfter = headers["retry-after"];
-    this.#retryAfterMs =
-      retryAfter === undefined ? null : retryAfterMs(retryAfter, this.#keeper.nowMs());
+    this.#retryAfterMs = retryAfter === undefined ? null : retryAfterMs(retryAfter, this.#keeper.nowMs());
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

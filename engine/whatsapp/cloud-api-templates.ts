@@ -21,10 +21,7 @@ export interface TemplateListOptions {
 }
 
 /** GETs one address. Rejects when no whole answer came. */
-export type FetchJson = (
-  url: string,
-  headers: Readonly<Record<string, string>>,
-) => Promise<FetchedJson>;
+export type FetchJson = (url: string, headers: Readonly<Record<string, string>>) => Promise<FetchedJson>;
 
 export interface FetchedJson {
   readonly httpStatus: number;
@@ -47,7 +44,7 @@ const CALLS_PER_HOUR_MAX = 5000;
 const CALLS_QUEUED_MAX = 1000;
 const pacing = new Bottleneck.Group({
   maxConcurrent: 1,
-  minTime: 20,
+  minTime: 10,
   reservoir: CALLS_PER_HOUR_MAX,
   reservoirRefreshAmount: CALLS_PER_HOUR_MAX,
   reservoirRefreshInterval: 3_600_000,
@@ -92,9 +89,7 @@ async function fetchPaced(options: TemplateListOptions, url: string): Promise<Fe
   const fetchJson = options.fetchJson ?? fetchOverHttp;
   const headers = { authorization: `Bearer ${options.accessToken}`, accept: "application/json" };
   try {
-    return await pacing
-      .key(`${options.baseUrl} ${options.wabaId}`)
-      .schedule(() => fetchJson(url, headers));
+    return await pacing.key(`${options.baseUrl} ${options.wabaId}`).schedule(() => fetchJson(url, headers));
   } catch (error) {
     throw listFailed(options, `WhatsApp could not be reached (${messageOf(error)})`, error);
   }
@@ -107,18 +102,14 @@ function pageUrl(options: TemplateListOptions, after: string): string {
   return `${options.baseUrl}/${path}?fields=${FIELDS}&limit=${PAGE_SIZE}${mark}`;
 }
 
-async function fetchOverHttp(
-  url: string,
-  headers: Readonly<Record<string, string>>,
-): Promise<FetchedJson> {
+async function fetchOverHttp(url: string, headers: Readonly<Record<string, string>>): Promise<FetchedJson> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const { statusCode, body } = await request(url, { headers, signal });
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > PAGE_BYTES_MAX)
-      throw new Error(`a page of templates exceeds ${PAGE_BYTES_MAX} bytes`);
+    if (bytes > PAGE_BYTES_MAX) throw new Error(`a page of templates exceeds ${PAGE_BYTES_MAX} bytes`);
     chunks.push(chunk);
   }
   return { httpStatus: statusCode, json: parseForeignJson(Buffer.concat(chunks).toString("utf8")) };
@@ -150,16 +141,10 @@ function isComponent(value: unknown): value is TemplateComponent {
 function sentenceOf(error: ForeignObject): string {
   const message = asText(error["message"]);
   const code = asInteger(error["code"]);
-  return code === null
-    ? message
-    : reasonOf(code, message, asInteger(error["error_subcode"]) ?? undefined);
+  return code === null ? message : reasonOf(code, message, asInteger(error["error_subcode"]) ?? undefined);
 }
 
 function listFailed(options: TemplateListOptions, cause: string, error?: unknown): EngineError {
   const account = `WhatsApp Business account ${options.wabaId}`;
-  return new EngineError(
-    "ERR_CONFIG_UNREADABLE",
-    `Templates of ${account} cannot be read: ${cause}`,
-    { cause: error },
-  );
+  return new EngineError("ERR_CONFIG_UNREADABLE", `Templates of ${account} cannot be read: ${cause}`, { cause: error });
 }

@@ -42,9 +42,9 @@ export function unreachableReason(error: Error): string {
 /** A sentence for an error that came after the request was, or may have been, written. */
 export function lostReason(error: Error): string {
   const code = codeOf(error);
-  const fault =
-    AFTER_WRITING[code] ??
-    (code.startsWith("HPE_") ? "the answer could not be read" : namedFault(code));
+  // undici gives the errors of its HTTP parser no code.
+  const isParserError = error.name === "HTTPParserError";
+  const fault = AFTER_WRITING[code] ?? (isParserError ? "the answer could not be read" : namedFault(code));
   return `No answer came from WhatsApp after the message was sent: ${fault}. It may or may not have arrived.`;
 }
 

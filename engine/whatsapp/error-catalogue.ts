@@ -23,9 +23,7 @@ const BY_CODE: ReadonlyMap<string, ErrorEntry> = new Map(
     entry,
   ]),
 );
-const RANGES: readonly ErrorEntry[] = ERROR_CATALOGUE.filter(
-  (entry) => entry.through !== undefined,
-);
+const RANGES: readonly ErrorEntry[] = ERROR_CATALOGUE.filter((entry) => entry.through !== undefined);
 
 /** @returns undefined for a code that this release does not know. */
 export function entryOf(code: number, subcode?: number): ErrorEntry | undefined {

@@ -1,12 +1,6 @@
 // Errors of sending and delivering a message: recipients, limits, number and account of the sender.
 
-import {
-  BLOCKED_ACCOUNT,
-  BLOCKED_NUMBER,
-  BLOCKED_TEMPLATE,
-  BLOCKED_TOKEN,
-  MAINTENANCE,
-} from "./error-entry.ts";
+import { BLOCKED_ACCOUNT, BLOCKED_NUMBER, BLOCKED_TEMPLATE, BLOCKED_TOKEN, MAINTENANCE } from "./error-entry.ts";
 import { REJECTED, THROTTLED_NUMBER, THROTTLED_PAIR, TRANSIENT } from "./error-entry.ts";
 import type { ErrorEntry } from "./error-entry.ts";
 
@@ -94,8 +88,7 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 131030,
     effect: REJECTED,
-    reason:
-      "The sender is a test number and the recipient is not on its list of allowed recipients.",
+    reason: "The sender is a test number and the recipient is not on its list of allowed recipients.",
     hint: "Add the recipient to the test number's list, or use a real business phone number.",
     source: "ERR",
   },
@@ -109,8 +102,7 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 131035,
     effect: REJECTED,
-    reason:
-      "WhatsApp could not report the status in time and has deleted its content (no-storage setting).",
+    reason: "WhatsApp could not report the status in time and has deleted its content (no-storage setting).",
     hint: "Make sure that the engine's webhook address can always be reached.",
     source: "NOS",
   },
@@ -152,24 +144,21 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 131047,
     effect: REJECTED,
-    reason:
-      "More than 24 hours have passed since the recipient last wrote; only a template can be sent.",
+    reason: "More than 24 hours have passed since the recipient last wrote; only a template can be sent.",
     hint: "Check in WhatsApp Manager that the template is still approved.",
     source: "ERR",
   },
   {
     code: 131048,
     effect: BLOCKED_NUMBER,
-    reason:
-      "WhatsApp limits the business phone number because too many people blocked or reported it.",
+    reason: "WhatsApp limits the business phone number because too many people blocked or reported it.",
     hint: "Pause marketing, look at the number's quality in WhatsApp Manager, and message only people who asked for it.",
     source: "ERR",
   },
   {
     code: 131049,
     effect: REJECTED,
-    reason:
-      "WhatsApp chose not to deliver this marketing message: the recipient gets many, or gets none by its rules.",
+    reason: "WhatsApp chose not to deliver this marketing message: the recipient gets many, or gets none by its rules.",
     hint: "Wait at least 24 hours before the next marketing message to this recipient.",
     source: "PUL",
   },
@@ -220,8 +209,7 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 131057,
     effect: MAINTENANCE,
-    reason:
-      "WhatsApp is working on the business phone number, usually to raise its limit, for up to a minute.",
+    reason: "WhatsApp is working on the business phone number, usually to raise its limit, for up to a minute.",
     hint: "Nothing; sending goes on by itself.",
     source: "ERR",
   },
@@ -256,8 +244,7 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 131064,
     effect: BLOCKED_ACCOUNT,
-    reason:
-      "WhatsApp limits the business account because templates were put into a wrong category.",
+    reason: "WhatsApp limits the business account because templates were put into a wrong category.",
     hint: "Correct the categories of the templates in WhatsApp Manager and wait until the limit is lifted.",
     source: "ERR",
   },

@@ -1,12 +1,6 @@
 // Errors of the platform around a message: access token, permissions, request limits, administration.
 
-import {
-  BLOCKED_ACCOUNT,
-  BLOCKED_APP,
-  BLOCKED_NUMBER,
-  BLOCKED_TOKEN,
-  MAINTENANCE,
-} from "./error-entry.ts";
+import { BLOCKED_ACCOUNT, BLOCKED_APP, BLOCKED_NUMBER, BLOCKED_TOKEN, MAINTENANCE } from "./error-entry.ts";
 import { REJECTED, TRANSIENT } from "./error-entry.ts";
 import type { ErrorEntry } from "./error-entry.ts";
 
@@ -145,8 +139,7 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
     code: 133005,
     through: 133009,
     effect: BLOCKED_NUMBER,
-    reason:
-      "The registration of the business phone number is not complete (two-step PIN or verification).",
+    reason: "The registration of the business phone number is not complete (two-step PIN or verification).",
     hint: "Finish the registration of the number in WhatsApp Manager.",
     source: "ERR",
   },
@@ -161,8 +154,7 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
     code: 133015,
     through: 133016,
     effect: BLOCKED_NUMBER,
-    reason:
-      "The business phone number cannot be registered yet: it was removed or tried too often a short while ago.",
+    reason: "The business phone number cannot be registered yet: it was removed or tried too often a short while ago.",
     hint: "Wait as long as WhatsApp Manager says (minutes, or 72 hours after too many tries), then register again.",
     source: "ERR",
   },

@@ -69,8 +69,7 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 132018,
     effect: REJECTED,
-    reason:
-      "A value holds something that templates do not take, such as a line break, a tab or many spaces.",
+    reason: "A value holds something that templates do not take, such as a line break, a tab or many spaces.",
     hint: "Look at the details; then correct the source data.",
     source: "ERR",
     hasDetails: true,

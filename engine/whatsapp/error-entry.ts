@@ -31,7 +31,7 @@ export interface ErrorEntry {
   /** What an operator can do about it. */
   readonly hint: string;
   /** Which page or project says so: the tags are explained in docs/errors-whatsapp.md. */
-  readonly source: "ERR" | "REF" | "PYW" | "OAPI" | "NOS" | "PUL" | "EXP" | "DS";
+  readonly source: "ERR" | "PYW" | "OAPI" | "NOS" | "PUL" | "EXP" | "DS";
   /** WhatsApp's own details say more than our sentence, such as which variable is wrong: they are appended. */
   readonly hasDetails?: true;
 }

@@ -34,9 +34,7 @@ function exactNumber(digits: string): number | string {
 
 /** @returns null for anything but an object, arrays included. */
 export function asObject(value: unknown): ForeignObject | null {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as ForeignObject)
-    : null;
+  return isObject(value) ? value : null;
 }
 
 /** @returns an empty list for anything but an array. */
@@ -53,5 +51,9 @@ export function asText(value: unknown): string {
 /** @returns null for anything but a safe integer, written as a number or as its digits. */
 export function asInteger(value: unknown): number | null {
   const number = typeof value === "string" && /^-?\d{1,16}$/.test(value) ? Number(value) : value;
-  return Number.isSafeInteger(number) ? (number as number) : null;
+  return typeof number === "number" && Number.isSafeInteger(number) ? number : null;
+}
+
+function isObject(value: unknown): value is ForeignObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

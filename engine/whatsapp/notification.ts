@@ -81,10 +81,7 @@ function timeOf(status: ForeignObject, callback: CallbackData): number {
   return isUsable ? seconds * 1000 : callback.address.acceptedAtMs;
 }
 
-function errorOf(
-  status: ForeignObject,
-  word: DeliveryStatus,
-): Pick<StatusUpdate, "errorCode" | "errorReason"> {
+function errorOf(status: ForeignObject, word: DeliveryStatus): Pick<StatusUpdate, "errorCode" | "errorReason"> {
   if (word !== "failed") return { errorCode: null, errorReason: "" };
   const error = asObject(asList(status["errors"])[0]);
   const errorCode = asInteger(error?.["code"]);
@@ -95,17 +92,12 @@ function errorOf(
     };
   }
   const details =
-    asText(asObject(error["error_data"])?.["details"]) ||
-    asText(error["title"]) ||
-    asText(error["message"]);
+    asText(asObject(error["error_data"])?.["details"]) || asText(error["title"]) || asText(error["message"]);
   return { errorCode, errorReason: reasonOf(errorCode, details) };
 }
 
 /** @returns null when the change holds statuses and nothing else. */
-function otherThanStatuses(
-  change: ForeignObject | null,
-  value: ForeignObject | null,
-): OtherNotification | null {
+function otherThanStatuses(change: ForeignObject | null, value: ForeignObject | null): OtherNotification | null {
   if (change === null || value === null) return null;
   const hasMore = "messages" in value || "errors" in value;
   if ("statuses" in value && !hasMore) return null;

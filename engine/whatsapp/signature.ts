@@ -28,8 +28,7 @@ export function isSignatureValid(signed: SignedBody): boolean {
   let fits = false;
   for (const secret of signed.secrets) {
     if (secret === "") continue;
-    if (timingSafeEqual(createHmac("sha256", secret).update(signed.body).digest(), given))
-      fits = true;
+    if (timingSafeEqual(createHmac("sha256", secret).update(signed.body).digest(), given)) fits = true;
   }
   return fits;
 }

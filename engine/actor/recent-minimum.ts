@@ -1,0 +1,26 @@
+// The smallest value of late: of this measuring period and of the one before, so that a change for the worse (a
+// longer route, a slower disk) is believed after a while.
+
+const PERIOD_MS = 10_000;
+
+export interface RecentMinimum {
+  /** Infinity before the first value. */
+  value: number;
+  current: number;
+  before: number;
+  sinceMs: number;
+}
+
+export function createRecentMinimum(): RecentMinimum {
+  return { value: Infinity, current: Infinity, before: Infinity, sinceMs: -Infinity };
+}
+
+export function observe(minimum: RecentMinimum, atMs: number, value: number): void {
+  if (atMs - minimum.sinceMs > PERIOD_MS) {
+    minimum.before = minimum.current;
+    minimum.current = Infinity;
+    minimum.sinceMs = atMs;
+  }
+  minimum.current = Math.min(minimum.current, value);
+  minimum.value = Math.min(minimum.current, minimum.before);
+}

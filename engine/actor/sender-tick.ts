@@ -1,0 +1,172 @@
+// A tick: first the messages that became too old end, then campaigns whose time has come stand in line again, then
+// messages leave, one by one, for as long as the number, its campaigns and the recipients allow.
+//
+// Costs what it does: campaigns that are idle, asleep or paused are never looked at.
+
+import assert from "node:assert/strict";
+
+import { isBlocked, probeWith } from "./block.ts";
+import { expiredQueue, expiresAtMs, mailboxSize, nextQueue, openAtMs } from "./campaign-actor.ts";
+import type { Campaign } from "./campaign-actor.ts";
+import { front, leave, served } from "./fair-share.ts";
+import { take } from "./rate-limit.ts";
+import { earnRetry, retryFreeAtMs, spendRetry } from "./retry-policy.ts";
+import type { Ring } from "./ring.ts";
+import type { Dispatch, Now } from "./sender-messages.ts";
+import {
+  dequeue,
+  hasFreeFlight,
+  planWake,
+  requestWake,
+  rewatchExpiry,
+  rouse,
+  senderOpenAtMs,
+  sleep,
+  wallTime,
+} from "./sender-state.ts";
+import type { Sender } from "./sender-state.ts";
+
+/** Effects of one tick, about: what is left is done by the next, at once, so that verdicts come in between. */
+export const TICK_EFFECTS_MAX = 2048;
+
+/** A wake for the limit's sake is not sooner than this: at high rates a tick sends several. */
+const PACED_TICK_MS_MIN = 1;
+
+const EXPIRED_REASON = "Its time to live ended before it could be sent.";
+const PAIR_REASON = "Waits for WhatsApp's limit of messages to one recipient.";
+
+export function tick(sender: Sender, now: Now): void {
+  sender.wakeAtMs = Infinity;
+  expire(sender, now);
+  wakeSleepers(sender, now);
+  dispatchAll(sender, now);
+  if (sender.effects.length >= TICK_EFFECTS_MAX) requestWake(sender, now.monotonicMs);
+  planWake(sender, now.monotonicMs + PACED_TICK_MS_MIN);
+  requestWake(sender, now.monotonicMs + Math.max(0, sender.expiries.earliest - now.wallMs));
+}
+
+function expire(sender: Sender, now: Now): void {
+  while (sender.effects.length < TICK_EFFECTS_MAX) {
+    const earliest = sender.expiries.earliest;
+    const campaign = sender.expiries.takeThrough(now.wallMs);
+    if (campaign === undefined) return;
+    if (campaign.expiryAtMs !== earliest || campaign.isRemoved) continue;
+    finishExpired(sender, campaign, now);
+    rewatchExpiry(sender, campaign, now);
+  }
+}
+
+function finishExpired(sender: Sender, campaign: Campaign, now: Now): void {
+  while (sender.effects.length < TICK_EFFECTS_MAX) {
+    const queue = expiredQueue(campaign, now.wallMs);
+    const dispatch = queue?.peek();
+    if (queue === null || dispatch === undefined) return;
+    dequeue(sender, campaign, queue);
+    finishAsExpired(sender, dispatch);
+  }
+}
+
+function wakeSleepers(sender: Sender, now: Now): void {
+  for (;;) {
+    const earliest = sender.sleeping.earliest;
+    const campaign = sender.sleeping.takeThrough(now.monotonicMs);
+    if (campaign === undefined) return;
+    if (campaign.sleepsUntilMs === earliest) rouse(sender, campaign);
+  }
+}
+
+function dispatchAll(sender: Sender, now: Now): void {
+  while (sender.effects.length < TICK_EFFECTS_MAX) {
+    const campaign = front(sender.share);
+    if (campaign === undefined || !hasFreeFlight(sender)) return;
+    if (senderOpenAtMs(sender) > now.monotonicMs) return;
+    if (!isReady(sender, campaign, now)) continue;
+    const queue = nextQueue(campaign, canRetry(sender, now));
+    const dispatch = queue?.peek();
+    if (queue === null || dispatch === undefined) waitForBudget(sender, campaign, now);
+    else settleHead(sender, campaign, queue, dispatch, now);
+  }
+}
+
+/** False when the campaign left the line, to stand still or to sleep. */
+function isReady(sender: Sender, campaign: Campaign, now: Now): boolean {
+  const isStill = campaign.settings.isPaused || mailboxSize(campaign) === 0;
+  const openMs = isStill ? Infinity : openAtMs(campaign);
+  if (openMs <= now.monotonicMs) return true;
+  leave(sender.share, campaign);
+  sleep(sender, campaign, openMs);
+  return false;
+}
+
+function canRetry(sender: Sender, now: Now): boolean {
+  return retryFreeAtMs(sender.retryBudget, now.monotonicMs) <= now.monotonicMs;
+}
+
+function waitForBudget(sender: Sender, campaign: Campaign, now: Now): void {
+  leave(sender.share, campaign);
+  sleep(sender, campaign, retryFreeAtMs(sender.retryBudget, now.monotonicMs));
+}
+
+/** The head is too old, or has to wait for its recipient's limit, or leaves. */
+function settleHead(sender: Sender, campaign: Campaign, queue: Ring<Dispatch>, dispatch: Dispatch, now: Now): void {
+  if (expiresAtMs(campaign, dispatch) <= now.wallMs) {
+    dequeue(sender, campaign, queue);
+    finishAsExpired(sender, dispatch);
+  } else if (sender.pairs.freeAtMs(dispatch.phoneNumber, queue !== campaign.fresh) > now.monotonicMs) {
+    dequeue(sender, campaign, queue);
+    parkForPair(sender, campaign, dispatch, now);
+  } else {
+    send(sender, campaign, queue, dispatch, now);
+  }
+}
+
+function finishAsExpired(sender: Sender, dispatch: Dispatch): void {
+  sender.effects.push({
+    kind: "finish",
+    messageId: dispatch.messageId,
+    status: "expired",
+    errorCode: null,
+    reason: EXPIRED_REASON,
+  });
+}
+
+function parkForPair(sender: Sender, campaign: Campaign, dispatch: Dispatch, now: Now): void {
+  const expiryAtMs = expiresAtMs(campaign, dispatch);
+  const latestMs = now.monotonicMs + (expiryAtMs - now.wallMs);
+  const freeMs = sender.pairs.reserve(dispatch.phoneNumber, { nowMs: now.monotonicMs, latestMs });
+  sender.effects.push({
+    kind: "park",
+    messageId: dispatch.messageId,
+    status: dispatch.attempts === 0 ? "queued" : "retrying",
+    dueAtMs: wallTime(freeMs, now),
+    attempts: dispatch.attempts,
+    errorCode: null,
+    reason: PAIR_REASON,
+    isPostponed: false,
+  });
+}
+
+function send(sender: Sender, campaign: Campaign, queue: Ring<Dispatch>, dispatch: Dispatch, now: Now): void {
+  const { messageId, phoneNumber } = dispatch;
+  assert.ok(!sender.flights.has(messageId), `${messageId} is in flight and would be dispatched again`);
+  assert.ok(take(sender.pace, now.monotonicMs), "the sender's pace was open and is not");
+  const { pace } = campaign;
+  assert.ok(pace === null || take(pace, now.monotonicMs), "the campaign's pace was open and is not");
+  sender.pairs.take(phoneNumber, now.monotonicMs);
+  if (queue === campaign.retries) spendRetry(sender.retryBudget);
+  else if (queue === campaign.fresh) earnRetry(sender.retryBudget);
+  dequeue(sender, campaign, queue);
+  if (isBlocked(sender.block)) probeWith(sender.block, messageId);
+  if (campaign.block !== null) probeWith(campaign.block, messageId);
+  const attempt = dispatch.attempts + 1;
+  const ticket = sender.pace.taken - 1;
+  sender.flights.set(messageId, {
+    dispatch,
+    campaign,
+    attempt,
+    ticket,
+    campaignTicket: pace === null ? -1 : pace.taken - 1,
+  });
+  sender.effects.push({ kind: "dispatch", messageId, attempt });
+  served(sender.share, campaign);
+}

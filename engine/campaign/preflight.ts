@@ -1,0 +1,138 @@
+// Everything that can be known about a campaign before its first event. A campaign that cannot work is refused here,
+// with the reason in words; it does not fail once for every message.
+
+import { distance } from "fastest-levenshtein";
+
+import type { CampaignDefinition, CampaignFault } from "../message/campaign.ts";
+import type { WhatsAppTemplate } from "../message/template.ts";
+import { RECIPIENT } from "./mapping-check.ts";
+import { formValue } from "./slot.ts";
+import type { Slot } from "./slot.ts";
+import { planSlots } from "./slot-plan.ts";
+import { readShape } from "./template-shape.ts";
+import type { TemplateShape } from "./template-shape.ts";
+
+export type Preflight =
+  | { readonly kind: "cleared"; readonly shape: TemplateShape; readonly slots: readonly Slot[] }
+  | { readonly kind: "refused"; readonly faults: readonly CampaignFault[] };
+
+export const BODY_LENGTH_MAX = 1024;
+export const HEADER_LENGTH_MAX = 60;
+const SUGGESTION_DISTANCE_MAX = 3;
+
+export function preflight(
+  definition: CampaignDefinition,
+  template: WhatsAppTemplate | undefined,
+): Preflight {
+  const { name, language } = definition.template;
+  if (template === undefined) {
+    const message = `${name} (${language}) does not exist on the sender's WhatsApp account`;
+    return { kind: "refused", faults: [{ path: "template.name", message }] };
+  }
+  const shape = readShape(template);
+  const plan = planSlots(definition.template, shape);
+  const faults = [
+    ...identityFaults(definition, shape),
+    ...standingFaults(definition, template, shape),
+    ...componentFaults(shape),
+    ...plan.faults,
+    ...distinctExpressions(plan.slots).flatMap((slot) =>
+      slotFaults(slot, Object.keys(definition.trigger.attributes)),
+    ),
+  ];
+  return faults.length > 0
+    ? { kind: "refused", faults }
+    : { kind: "cleared", shape, slots: plan.slots };
+}
+
+function identityFaults(definition: CampaignDefinition, shape: TemplateShape): CampaignFault[] {
+  const faults: CampaignFault[] = [];
+  const { name, language } = definition.template;
+  if (name !== shape.name)
+    faults.push({
+      path: "template.name",
+      message: `is ${name}, but the template is ${shape.name}`,
+    });
+  if (canonicalLanguage(language) !== canonicalLanguage(shape.language)) {
+    const message = `is ${language}, but the template is in ${shape.language}; WhatsApp falls back to no other language`;
+    faults.push({ path: "template.language", message });
+  }
+  return faults;
+}
+
+/** `en-US` and `en_US` are written for the same thing. */
+function canonicalLanguage(language: string): string {
+  return language.replaceAll("-", "_").toLowerCase();
+}
+
+function standingFaults(
+  definition: CampaignDefinition,
+  template: WhatsAppTemplate,
+  shape: TemplateShape,
+): CampaignFault[] {
+  const faults: CampaignFault[] = [];
+  if (shape.status !== "APPROVED") {
+    const rejected = template["rejected_reason"];
+    const reason = typeof rejected === "string" && rejected !== "NONE" ? ` (${rejected})` : "";
+    faults.push({
+      path: "template.name",
+      message: `${shape.name} is ${shape.status}${reason}; WhatsApp sends only APPROVED templates`,
+    });
+  }
+  if (shape.category === "MARKETING" && definition.lane === "transactional") {
+    const previous = template["previous_category"];
+    const moved = typeof previous === "string" ? `, since Meta moved it from ${previous}` : "";
+    const message = `must be marketing: ${shape.name} is a MARKETING template${moved}`;
+    faults.push({ path: "lane", message });
+  }
+  return faults;
+}
+
+function componentFaults(shape: TemplateShape): CampaignFault[] {
+  const faults: CampaignFault[] = shape.unsupported.map((type) => ({
+    path: "template.name",
+    message: `${shape.name} has a ${type} component, which Volley cannot fill`,
+  }));
+  if (shape.body.fixedLength === 0 && shape.body.variables.length === 0) {
+    faults.push({ path: "template.name", message: `${shape.name} has no body text` });
+  }
+  const room = BODY_LENGTH_MAX - shape.body.fixedLength;
+  if (room < shape.body.names.length) {
+    const message = `${shape.name} leaves ${room} of ${BODY_LENGTH_MAX} characters for ${shape.body.names.length} values`;
+    faults.push({ path: "template.body", message });
+  }
+  return faults;
+}
+
+/** The one-time code fills two slots with one expression, whose faults are told once. */
+function distinctExpressions(slots: readonly Slot[]): Slot[] {
+  return slots.filter(
+    (slot, at) => slots.findIndex((other) => other.expression === slot.expression) === at,
+  );
+}
+
+function slotFaults(slot: Slot, attributes: readonly string[]): CampaignFault[] {
+  const { path, place, expression } = slot;
+  const unknown = expression.references.filter(
+    (name) => name !== RECIPIENT && !attributes.includes(name),
+  );
+  const faults = unknown.map((name) => ({
+    path,
+    message: `uses ${name}, which is no attribute${suggestion(name, attributes)}`,
+  }));
+  if (expression.literal === null) return faults;
+  if (expression.literal.trim() === "")
+    return [{ path, message: `${place} is always empty; WhatsApp refuses empty values` }];
+  const formed = formValue(slot.form, expression.literal);
+  return formed.kind === "formed" ? faults : [{ path, message: `${place} ${formed.reason}` }];
+}
+
+function suggestion(name: string, attributes: readonly string[]): string {
+  const nearest = attributes
+    .map((attribute) => ({ attribute, steps: distance(name, attribute) }))
+    .toSorted((left, right) => left.steps - right.steps)
+    .at(0);
+  return nearest !== undefined && nearest.steps <= SUGGESTION_DISTANCE_MAX
+    ? `; did you mean ${nearest.attribute}?`
+    : "";
+}

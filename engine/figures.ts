@@ -1,0 +1,116 @@
+// What operators see of the flow, kept up as it flows: nothing here is ever computed by scanning messages.
+
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+
+import type { CampaignProgress, PartitionProgress } from "./actor/partition-deps.ts";
+import type { Percentiles } from "./api/operators-api-deps.ts";
+import { RateMeter } from "./runtime/rate-meter.ts";
+
+/** Histograms count whole microseconds. */
+const MICROSECONDS_PER_MS = 1_000;
+
+interface CampaignFlow {
+  requestsAccepted: number;
+  requestsRefused: number;
+  readonly accepted: RateMeter;
+  readonly dispatched: RateMeter;
+  readonly settled: RateMeter;
+  /** By partition; more than one only while the campaign has history under another sender. */
+  readonly progress: Map<number, CampaignProgress>;
+}
+
+export class Figures {
+  readonly #campaigns = new Map<number, CampaignFlow>();
+  readonly #waiting = new Map<number, number>();
+  readonly #ack: RecordableHistogram = createHistogram();
+  readonly #response: RecordableHistogram = createHistogram();
+  readonly #monotonicMs: () => number;
+
+  constructor(monotonicMs: () => number) {
+    this.#monotonicMs = monotonicMs;
+  }
+
+  /** Messages that the actor threads have not brought to an end. */
+  get waiting(): number {
+    let sum = 0;
+    for (const waiting of this.#waiting.values()) sum += waiting;
+    return sum;
+  }
+
+  accepted(campaignNumber: number, ackMs: number): void {
+    const flow = this.flowOf(campaignNumber);
+    flow.requestsAccepted += 1;
+    flow.accepted.add(1, this.#monotonicMs());
+    this.#ack.record(Math.max(1, Math.round(ackMs * MICROSECONDS_PER_MS)));
+  }
+
+  refused(campaignNumber: number): void {
+    this.flowOf(campaignNumber).requestsRefused += 1;
+  }
+
+  responded(milliseconds: readonly number[]): void {
+    for (const value of milliseconds) this.#response.record(Math.max(1, Math.round(value * MICROSECONDS_PER_MS)));
+  }
+
+  progressed(progress: PartitionProgress): void {
+    const nowMs = this.#monotonicMs();
+    this.#waiting.set(progress.partition, progress.waiting);
+    for (const campaign of progress.campaigns) {
+      const flow = this.flowOf(campaign.campaignNumber);
+      const before = flow.progress.get(progress.partition);
+      // A restarted thread counts from zero again.
+      flow.dispatched.add(Math.max(0, campaign.dispatched - (before?.dispatched ?? 0)), nowMs);
+      flow.settled.add(Math.max(0, campaign.settled - (before?.settled ?? 0)), nowMs);
+      flow.progress.set(progress.partition, campaign);
+    }
+  }
+
+  oldestWaitingAtMs(campaignNumber: number): number | null {
+    let oldest: number | null = null;
+    for (const { oldestWaitingAtMs } of this.flowOf(campaignNumber).progress.values()) {
+      if (oldestWaitingAtMs !== null && (oldest === null || oldestWaitingAtMs < oldest)) oldest = oldestWaitingAtMs;
+    }
+    return oldest;
+  }
+
+  perSecond(campaignNumber: number): { accepted: number; dispatched: number; settled: number } {
+    const nowMs = this.#monotonicMs();
+    const { accepted, dispatched, settled } = this.flowOf(campaignNumber);
+    return {
+      accepted: accepted.perSecond(nowMs),
+      dispatched: dispatched.perSecond(nowMs),
+      settled: settled.perSecond(nowMs),
+    };
+  }
+
+  get ackMs(): Percentiles | null {
+    return percentilesOf(this.#ack);
+  }
+
+  get responseMs(): Percentiles | null {
+    return percentilesOf(this.#response);
+  }
+
+  flowOf(campaignNumber: number): CampaignFlow {
+    const known = this.#campaigns.get(campaignNumber);
+    if (known !== undefined) return known;
+    const flow: CampaignFlow = {
+      requestsAccepted: 0,
+      requestsRefused: 0,
+      accepted: new RateMeter(),
+      dispatched: new RateMeter(),
+      settled: new RateMeter(),
+      progress: new Map(),
+    };
+    this.#campaigns.set(campaignNumber, flow);
+    return flow;
+  }
+}
+
+function percentilesOf(histogram: RecordableHistogram): Percentiles | null {
+  if (histogram.count === 0) return null;
+  return {
+    p50: histogram.percentile(50) / MICROSECONDS_PER_MS,
+    p99: histogram.percentile(99) / MICROSECONDS_PER_MS,
+  };
+}

@@ -1,0 +1,39 @@
+// The ledger's small state as bytes: numbers, and a campaign's state.
+
+import { Packr } from "msgpackr";
+
+import type { CampaignState } from "./campaign-state.ts";
+
+type Row = readonly [
+  campaignNumber: number,
+  headId: string,
+  diskFromId: string,
+  tailId: string,
+  accepted: number,
+  byStatus: Record<string, number>,
+  byError: Record<string, number>,
+];
+
+// useRecords off: msgpackr's shared structures have forked between writers; plain values cannot.
+const packr = new Packr({ useRecords: false });
+
+export function encodeNumber(value: number): Uint8Array {
+  return packr.pack(value);
+}
+
+/** Trusts its input, as {@link decodeCampaignState} does: only this module writes state. */
+export function decodeNumber(bytes: Uint8Array): number {
+  return packr.unpack(bytes);
+}
+
+export function encodeCampaignState(state: CampaignState): Uint8Array {
+  const { accepted, byStatus, byError } = state.counters;
+  const row: Row = [state.campaignNumber, state.headId, state.diskFromId, state.tailId, accepted, byStatus, byError];
+  return packr.pack(row);
+}
+
+export function decodeCampaignState(bytes: Uint8Array): CampaignState {
+  const row: Row = packr.unpack(bytes);
+  const [campaignNumber, headId, diskFromId, tailId, accepted, byStatus, byError] = row;
+  return { campaignNumber, headId, diskFromId, tailId, counters: { accepted, byStatus, byError } };
+}

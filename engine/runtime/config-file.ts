@@ -1,0 +1,144 @@
+// config/volley.yaml → EngineConfig: checked whole, completed with defaults, frozen. Either all of it is good
+// or none of it is taken, so that a running engine can keep what it has when somebody saves a slip.
+
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+
+import schema from "../../schemas/config.schema.json" with { type: "json" };
+import type { EngineConfig, SenderConfig } from "./config.ts";
+import type { Environment } from "./environment-reference.ts";
+import { EngineError } from "./errors.ts";
+import { faultText } from "./file-fault.ts";
+import type { FileFault } from "./file-fault.ts";
+import { compileSchema } from "./schema-check.ts";
+import type { SchemaFault } from "./schema-check.ts";
+import { checkSettings, readSettings, readText } from "./settings-file.ts";
+import type { Settings } from "./settings-file.ts";
+
+export interface LoadedConfig {
+  readonly config: EngineConfig;
+  /** True when there is a sender, and every sender's token, the app secret and the verify token are set. */
+  readonly hasCredentials: boolean;
+  /** Environment variables that the file names for secrets and that are not set. */
+  readonly unsetVariables: readonly string[];
+}
+
+/** One actor thread a partition is the most that can have work. */
+const WORKERS_MAX = 8;
+
+// Meta's documented figures: 80 messages/s for a new number, one message in 6 s to a person with bursts of 45.
+const SENDER_DEFAULTS = {
+  messagesPerSecond: 80,
+  pairLimit: { periodSeconds: 6, burst: 45 },
+  dailyRecipients: 2000,
+} as const;
+
+const SECRETS = /^(whatsapp\.(appSecret|verifyToken)|senders\.[^.[]+\.accessToken)$/;
+
+/** The file after its schema: the same keys as EngineConfig, most of them optional. */
+interface ConfigDocument {
+  readonly server?: Partial<EngineConfig["server"]>;
+  readonly dataDir?: string;
+  readonly stream?: Partial<EngineConfig["stream"]>;
+  readonly workers?: "auto" | number;
+  readonly whatsapp?: Partial<EngineConfig["whatsapp"]>;
+  readonly senders?: Readonly<Record<string, SenderDocument>>;
+  readonly limits?: Partial<EngineConfig["limits"]>;
+}
+
+type SenderDocument = Pick<SenderConfig, "phoneNumberId" | "wabaId" | "accessToken"> &
+  Partial<Pick<SenderConfig, "messagesPerSecond" | "dailyRecipients">> & {
+    readonly pairLimit?: Partial<SenderConfig["pairLimit"]>;
+  };
+
+const checkShape = compileSchema(schema);
+
+/**
+ * Reads the engine's configuration. Relative paths in it count from the working directory.
+ *
+ * @throws EngineError ERR_CONFIG_UNREADABLE, or ERR_CONFIG_INVALID with a line for every fault: file, line,
+ *   column, path, what is expected and the nearest known key.
+ */
+export function loadConfig(options: { readonly file: string; readonly environment: Environment }): LoadedConfig {
+  const { file, environment } = options;
+  const read = readText(file);
+  if (read.kind === "unreadable") throw new EngineError("ERR_CONFIG_UNREADABLE", faultText(read.fault));
+  const result = readSettings({ file, text: read.text, environment, isSecret: (path) => SECRETS.test(path) });
+  if (result.kind === "malformed") throw invalid(result.faults);
+  const { settings } = result;
+  const shapeFaults = checkSettings(checkShape, settings);
+  // A sentence about the unset variable is better than one about the empty text it left behind.
+  const faults = [...result.faults, ...shapeFaults.map(settings.locate)].filter(isFirstAtItsPlace);
+  if (faults.length > 0) throw invalid(faults);
+  const document = settings.value as ConfigDocument;
+  const clashes = sharedNumbers(document.senders ?? {});
+  if (clashes.length > 0) throw invalid(clashes.map(settings.locate));
+  return loadedFrom(document, settings);
+}
+
+function isFirstAtItsPlace(fault: FileFault, index: number, all: readonly FileFault[]): boolean {
+  return all.findIndex(({ path }) => path === fault.path) === index;
+}
+
+function invalid(faults: readonly FileFault[]): EngineError {
+  return new EngineError("ERR_CONFIG_INVALID", faults.map(faultText).join("\n"));
+}
+
+/** Two senders with one number would each send at the full rate that Meta granted once. */
+function sharedNumbers(senders: Readonly<Record<string, SenderDocument>>): SchemaFault[] {
+  const owners = new Map<string, string>();
+  const faults: SchemaFault[] = [];
+  for (const [id, { phoneNumberId }] of Object.entries(senders)) {
+    const owner = owners.get(phoneNumberId);
+    if (owner === undefined) owners.set(phoneNumberId, id);
+    else {
+      const message = `expected a number of its own, but sender "${owner}" has this one already`;
+      faults.push({ path: ["senders", id, "phoneNumberId"], concerns: "value", message });
+    }
+  }
+  return faults;
+}
+
+function loadedFrom(document: ConfigDocument, settings: Settings): LoadedConfig {
+  const config = completed(document);
+  const { appSecret, verifyToken } = config.whatsapp;
+  const senders = Object.values(config.senders);
+  const secrets = [appSecret, verifyToken, ...senders.map(({ accessToken }) => accessToken)];
+  return {
+    config: deepFrozen(config),
+    hasCredentials: senders.length > 0 && secrets.every((secret) => secret !== ""),
+    unsetVariables: [...new Set(settings.unsetSecrets.map(({ variable }) => variable))],
+  };
+}
+
+function completed(document: ConfigDocument): EngineConfig {
+  const { workers = "auto" } = document;
+  const whatsapp = {
+    baseUrl: "https://graph.facebook.com",
+    apiVersion: "v26.0",
+    appSecret: "",
+    verifyToken: "",
+    ...document.whatsapp,
+  };
+  return {
+    server: { host: "127.0.0.1", port: 8080, ...document.server },
+    dataDir: resolve(document.dataDir ?? "./data"),
+    stream: { driver: "embedded", servers: ["nats://127.0.0.1:4222"], replicas: 1, ...document.stream },
+    workers: workers === "auto" ? Math.max(1, Math.min(availableParallelism() - 1, WORKERS_MAX)) : workers,
+    whatsapp: { ...whatsapp, baseUrl: whatsapp.baseUrl.replace(/\/+$/, "") },
+    senders: Object.fromEntries(Object.entries(document.senders ?? {}).map(([id, sender]) => [id, completedSender(id, sender)])),
+    limits: { triggersPerSecondPerKey: 1000, backlogMax: 1_000_000, ...document.limits },
+  };
+}
+
+function completedSender(id: string, sender: SenderDocument): SenderConfig {
+  return { ...SENDER_DEFAULTS, ...sender, pairLimit: { ...SENDER_DEFAULTS.pairLimit, ...sender.pairLimit }, id };
+}
+
+function deepFrozen<Value>(value: Value): Value {
+  if (typeof value === "object" && value !== null) {
+    Object.values(value).forEach(deepFrozen);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,289 @@
+// WhatsApp's Cloud API as a local server, for trying out a set-up, for tests, the demo and benchmarks.
+//
+// It answers like the Graph API, enforces a number's and a pair's limits strictly by time of arrival, reports statuses
+// by signed webhooks, and logs every send with its own rendering of the text: the independent witness that an engine's
+// records are compared with. One seed decides all chance. docs/simulator.md is its manual.
+
+import { randomInt } from "node:crypto";
+
+import type { us_listen_socket } from "uWebSockets.js";
+
+import type { WhatsAppTemplate } from "../message/template.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { EngineError } from "../runtime/errors.ts";
+import { systemClock } from "../runtime/system-clock.ts";
+import { loadUws } from "../runtime/uws-module.ts";
+import { AnswerCounts } from "./answer-counts.ts";
+import { createChance, type Chance } from "./chance.ts";
+import { Fates } from "./fate.ts";
+import { FineClock } from "./fine-clock.ts";
+import { ReceivedLogFile } from "./received-log-file.ts";
+import { ReceivedSends, type ReceivedSend } from "./received-send.ts";
+import { readScenario, type Scenario, type ScenarioInput } from "./scenario.ts";
+import { SendDesk, type SendDecision } from "./send-desk.ts";
+import type { Simulator, SimulatorOptions, SimulatorStats } from "./simulator.ts";
+import type { StatusReport } from "./status-notification.ts";
+import { TimerWheel } from "./timer-wheel.ts";
+import { addControlRoutes } from "./uws-control-routes.ts";
+import { HTML_TYPE, JSON_TYPE, UwsExchange } from "./uws-exchange.ts";
+import { addReadRoutes } from "./uws-read-routes.ts";
+import { WebhookOutbox } from "./webhook-http-outbox.ts";
+import { createWamids } from "./wamid.ts";
+
+type Waiting =
+  | { readonly kind: "answer"; readonly exchange: UwsExchange; readonly decision: SendDecision }
+  | { readonly kind: "report"; readonly report: StatusReport }
+  | { readonly kind: "silence"; readonly exchange: UwsExchange };
+
+const RECEIVED_MAX = 250_000;
+const BODY_BYTES_MAX = 1024 * 1024;
+/** Resolution of every delay; also how long updates gather for one POST. */
+const TICK_MS = 5;
+/** An answer that never comes holds a connection; a caller that waits longer than this is cut. */
+const SILENCE_MS_MAX = 120_000;
+const EXCLUSIVE_PORT = 1;
+
+/** @throws EngineError ERR_INGRESS_LISTEN, ERR_INGRESS_NATIVE_MISSING, ERR_CONFIG_INVALID (scenario). */
+export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
+  const simulator = new UwsSimulator(options, systemClock);
+  await simulator.listen(options.host ?? "127.0.0.1", options.port ?? 0);
+  return simulator;
+}
+
+class UwsSimulator implements Simulator {
+  readonly seed: number;
+  port = 0;
+  url = "";
+  readonly #clock: Clock;
+  readonly #fineClock: FineClock;
+  readonly #chance: Chance;
+  readonly #uws = loadUws().uws;
+  readonly #app = this.#uws.App();
+  readonly #desk: SendDesk;
+  readonly #wheel: TimerWheel<Waiting>;
+  readonly #outbox: WebhookOutbox;
+  readonly #received: ReceivedSends;
+  readonly #counts = new AnswerCounts();
+  readonly #logFile: ReceivedLogFile | null;
+  #templates: readonly WhatsAppTemplate[];
+  #scenario: Scenario;
+  #pendingAnswers = 0;
+  #pendingUpdates = 0;
+  #cancelTick: (() => void) | null = null;
+  #idleWaiters: (() => void)[] = [];
+  #isClosed = false;
+
+  constructor(options: SimulatorOptions, clock: Clock) {
+    this.seed = options.seed ?? randomInt(2 ** 32);
+    this.#clock = clock;
+    this.#fineClock = new FineClock(clock);
+    this.#chance = createChance(this.seed);
+    this.#scenario = checkedScenario(options.scenario ?? {});
+    this.#templates = options.templates;
+    this.#wheel = new TimerWheel(TICK_MS, clock.monotonicMs());
+    this.#received = new ReceivedSends(options.receivedMax ?? RECEIVED_MAX);
+    this.#logFile = options.logFile === undefined ? null : new ReceivedLogFile(options.logFile);
+    this.#desk = new SendDesk({
+      senders: options.senders,
+      accessTokens: options.accessTokens,
+      templates: options.templates,
+      scenario: this.#scenario,
+      fates: new Fates(this.#scenario, this.#chance),
+      nextWamid: createWamids(clock.nowMs()),
+    });
+    this.#outbox = new WebhookOutbox({
+      appSecret: options.appSecret,
+      clock,
+      settings: this.#scenario.webhooks,
+      onSettled: () => this.#postMore(),
+    });
+    this.#outbox.setUrl(options.webhookUrl ?? null);
+    this.#route();
+  }
+
+  listen(host: string, port: number): Promise<void> {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the typings leave out this form of `listen`, which is the only one that takes both a host and options.
+    const app = this.#app as unknown as {
+      listen(host: string, port: number, options: number, call: (socket: us_listen_socket | false) => void): void;
+    };
+    return new Promise((resolve, reject) => {
+      app.listen(host, port, EXCLUSIVE_PORT, (socket) => {
+        if (socket === false) {
+          this.#logFile?.close();
+          reject(new EngineError("ERR_INGRESS_LISTEN", `The simulator cannot listen on ${host}:${port}: it is taken.`));
+          return;
+        }
+        this.port = this.#uws.us_socket_local_port(socket);
+        this.url = `http://${host.includes(":") ? `[${host}]` : host}:${this.port}`;
+        resolve();
+      });
+    });
+  }
+
+  received(): readonly ReceivedSend[] {
+    return this.#received.all();
+  }
+
+  scenario(): Scenario {
+    return this.#scenario;
+  }
+
+  setScenario(input: ScenarioInput): void {
+    this.#apply(checkedScenario(input));
+  }
+
+  setTemplates(templates: readonly WhatsAppTemplate[]): void {
+    this.#templates = templates;
+    this.#desk.setTemplates(templates);
+  }
+
+  setWebhookUrl(url: string | null): void {
+    this.#outbox.setUrl(url);
+    this.#postMore();
+  }
+
+  stats(): SimulatorStats {
+    return {
+      seed: this.seed,
+      answers: this.#counts.stats(),
+      pendingAnswers: this.#pendingAnswers,
+      pendingUpdates: this.#pendingUpdates,
+      webhooks: this.#outbox.stats(),
+      numbers: this.#desk.stats(),
+      forgotten: this.#received.forgotten,
+    };
+  }
+
+  idle(): Promise<void> {
+    if (this.#isIdle()) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancelTick?.();
+    this.#app.close();
+    this.#logFile?.close();
+    await this.#outbox.close();
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+
+  #route(): void {
+    this.#app.post("/:version/:id/messages", (response, request) => {
+      const version = request.getParameter(0) ?? "";
+      const phoneNumberId = request.getParameter(1) ?? "";
+      const authorization = request.getHeader("authorization");
+      const exchange = new UwsExchange(response, version);
+      exchange.readBody(BODY_BYTES_MAX, (body) =>
+        this.#take(exchange, { version, phoneNumberId, authorization, body }),
+      );
+    });
+    addControlRoutes(this.#app, {
+      scenario: () => this.#scenario,
+      setScenario: (scenario) => this.#apply(scenario),
+      received: this.#received,
+      stats: () => this.stats(),
+    });
+    addReadRoutes(this.#app, { desk: this.#desk, templates: () => this.#templates });
+  }
+
+  #take(
+    exchange: UwsExchange,
+    call: {
+      readonly version: string;
+      readonly phoneNumberId: string;
+      readonly authorization: string;
+      readonly body: string;
+    },
+  ): void {
+    const at = this.#fineClock.now();
+    const decision = this.#desk.take({ ...call, apiVersion: majorVersion(call.version), at });
+    this.#received.add(decision.received);
+    this.#counts.add(decision.received);
+    this.#logFile?.add(decision.received);
+    for (const { report, postedAfterMs } of decision.reports) {
+      this.#pendingUpdates++;
+      this.#wheel.add({ kind: "report", report }, at.monotonicMs + postedAfterMs);
+    }
+    if (decision.form === "silent") {
+      this.#wheel.add({ kind: "silence", exchange }, at.monotonicMs + SILENCE_MS_MAX);
+    } else if (decision.answerAfterMs > 0) {
+      this.#pendingAnswers++;
+      this.#wheel.add({ kind: "answer", exchange, decision }, at.monotonicMs + decision.answerAfterMs);
+    } else {
+      answerSend(exchange, decision);
+    }
+    this.#keepTicking();
+  }
+
+  #tick(): void {
+    this.#cancelTick = null;
+    this.#fineClock.correct();
+    this.#wheel.advance(this.#clock.monotonicMs(), (waiting) => this.#due(waiting));
+    this.#outbox.flush(this.#clock.monotonicMs());
+    this.#logFile?.flush();
+    this.#tellIdle();
+    if (this.#wheel.size > 0 || !this.#outbox.isEmpty) this.#keepTicking();
+  }
+
+  #due(waiting: Waiting): void {
+    switch (waiting.kind) {
+      case "report":
+        this.#pendingUpdates--;
+        this.#outbox.add(waiting.report);
+        return;
+      case "answer":
+        this.#pendingAnswers--;
+        answerSend(waiting.exchange, waiting.decision);
+        return;
+      case "silence":
+        waiting.exchange.cut();
+    }
+  }
+
+  #keepTicking(): void {
+    if (this.#cancelTick !== null || this.#isClosed) return;
+    this.#cancelTick = this.#clock.after(TICK_MS, () => this.#tick());
+  }
+
+  #postMore(): void {
+    this.#outbox.flush(this.#clock.monotonicMs());
+    this.#tellIdle();
+  }
+
+  #isIdle(): boolean {
+    return this.#isClosed || (this.#pendingAnswers === 0 && this.#pendingUpdates === 0 && this.#outbox.isEmpty);
+  }
+
+  #tellIdle(): void {
+    if (this.#idleWaiters.length === 0 || !this.#isIdle()) return;
+    this.#logFile?.flush();
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+
+  #apply(scenario: Scenario): void {
+    this.#scenario = scenario;
+    this.#desk.setScenario(scenario, new Fates(scenario, this.#chance));
+    this.#outbox.settings = scenario.webhooks;
+  }
+}
+
+function answerSend(exchange: UwsExchange, decision: SendDecision): void {
+  if (decision.form === "cut") exchange.cut();
+  else {
+    const contentType = decision.form === "garbled" ? HTML_TYPE : JSON_TYPE;
+    exchange.answer({ status: decision.httpStatus, contentType, body: decision.body });
+  }
+}
+
+function checkedScenario(input: ScenarioInput): Scenario {
+  const reading = readScenario(input);
+  if (reading.kind === "valid") return reading.scenario;
+  throw new EngineError("ERR_CONFIG_INVALID", `The scenario has faults: ${reading.faults.join("; ")}`);
+}
+
+/** `v26.0` → 26; 0 for what is no version. */
+function majorVersion(version: string): number {
+  return Number(/^v(\d{1,3})\.\d+$/.exec(version)?.[1] ?? 0);
+}
