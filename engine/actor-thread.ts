@@ -72,6 +72,9 @@ function openPartition(partition: number, index: number): Partition {
     random: () => Math.random(),
     defer: (call) => void setImmediate(call),
     report: (progress) => post({ kind: "progress", progress }),
+    reportBlock: (senderId, block) => {
+      post({ kind: "block", senderId, block: block === null ? null : { reason: block.reason, untilMs: block.untilMs } });
+    },
     onBroken,
     log,
   });
@@ -152,7 +155,6 @@ async function stop(): Promise<void> {
   await client.close();
   stream.close();
   await Promise.all(ledgers.map((ledger) => ledger.close()));
-  post({ kind: "stopped" });
   parentPort?.close();
 }
 

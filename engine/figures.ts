@@ -2,7 +2,7 @@
 
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 
-import type { CampaignProgress, PartitionProgress } from "./actor/partition-deps.ts";
+import type { CampaignProgress, PartitionProgress, SenderBlock } from "./actor/partition-deps.ts";
 import type { Percentiles } from "./api/operators-api-deps.ts";
 import { RateMeter } from "./runtime/rate-meter.ts";
 
@@ -11,7 +11,8 @@ const MICROSECONDS_PER_MS = 1_000;
 
 interface CampaignFlow {
   requestsAccepted: number;
-  requestsRefused: number;
+  /** By the problem's code: bounded, because the codes are. */
+  readonly refusals: Map<string, number>;
   readonly accepted: RateMeter;
   readonly dispatched: RateMeter;
   readonly settled: RateMeter;
@@ -21,7 +22,10 @@ interface CampaignFlow {
 
 export class Figures {
   readonly #campaigns = new Map<number, CampaignFlow>();
-  readonly #waiting = new Map<number, number>();
+  readonly #partitions = new Map<number, PartitionProgress>();
+  /** Accepted, but not yet seen by an actor thread. */
+  #underWay = 0;
+  readonly #blocks = new Map<string, SenderBlock>();
   readonly #ack: RecordableHistogram = createHistogram();
   readonly #response: RecordableHistogram = createHistogram();
   readonly #monotonicMs: () => number;
@@ -30,22 +34,24 @@ export class Figures {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** Messages that the actor threads have not brought to an end. */
+  /** Messages that are not brought to an end. */
   get waiting(): number {
-    let sum = 0;
-    for (const waiting of this.#waiting.values()) sum += waiting;
+    let sum = Math.max(0, this.#underWay);
+    for (const { waiting } of this.#partitions.values()) sum += waiting;
     return sum;
   }
 
-  accepted(campaignNumber: number, ackMs: number): void {
+  accepted(campaignNumber: number, { isDuplicate, ackMs }: { isDuplicate: boolean; ackMs: number }): void {
     const flow = this.flowOf(campaignNumber);
     flow.requestsAccepted += 1;
     flow.accepted.add(1, this.#monotonicMs());
+    if (!isDuplicate) this.#underWay += 1;
     this.#ack.record(Math.max(1, Math.round(ackMs * MICROSECONDS_PER_MS)));
   }
 
-  refused(campaignNumber: number): void {
-    this.flowOf(campaignNumber).requestsRefused += 1;
+  refused(campaignNumber: number, code: string): void {
+    const { refusals } = this.flowOf(campaignNumber);
+    refusals.set(code, (refusals.get(code) ?? 0) + 1);
   }
 
   responded(milliseconds: readonly number[]): void {
@@ -54,7 +60,10 @@ export class Figures {
 
   progressed(progress: PartitionProgress): void {
     const nowMs = this.#monotonicMs();
-    this.#waiting.set(progress.partition, progress.waiting);
+    const last = this.#partitions.get(progress.partition);
+    // What a thread reads anew after a start was counted before it; the count then heals at zero.
+    this.#underWay = Math.max(0, this.#underWay - Math.max(0, progress.arrived - (last?.arrived ?? 0)));
+    this.#partitions.set(progress.partition, progress);
     for (const campaign of progress.campaigns) {
       const flow = this.flowOf(campaign.campaignNumber);
       const before = flow.progress.get(progress.partition);
@@ -63,6 +72,16 @@ export class Figures {
       flow.settled.add(Math.max(0, campaign.settled - (before?.settled ?? 0)), nowMs);
       flow.progress.set(progress.partition, campaign);
     }
+  }
+
+  blocked(senderId: string, block: SenderBlock | null): void {
+    if (block === null) this.#blocks.delete(senderId);
+    else this.#blocks.set(senderId, block);
+  }
+
+  /** Why the sender can send nothing now; null: it can. */
+  blockOf(senderId: string): SenderBlock | null {
+    return this.#blocks.get(senderId) ?? null;
   }
 
   oldestWaitingAtMs(campaignNumber: number): number | null {
@@ -96,7 +115,7 @@ export class Figures {
     if (known !== undefined) return known;
     const flow: CampaignFlow = {
       requestsAccepted: 0,
-      requestsRefused: 0,
+      refusals: new Map(),
       accepted: new RateMeter(),
       dispatched: new RateMeter(),
       settled: new RateMeter(),

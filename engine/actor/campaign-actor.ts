@@ -16,9 +16,9 @@ import { Ring } from "./ring.ts";
 import type { CampaignSettings, Dispatch } from "./sender-messages.ts";
 
 /** Messages of one campaign that wait in memory, beside those that come back; the others wait on disk. */
-export const MAILBOX_MAX = 512;
+const MAILBOX_MAX = 512;
 /** What each campaign may hold even when all mailboxes of the sender together are full. */
-export const MAILBOX_SHARE_MIN = 8;
+const MAILBOX_SHARE_MIN = 8;
 
 export interface Campaign extends Sharer {
   settings: CampaignSettings;

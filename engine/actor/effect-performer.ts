@@ -23,7 +23,7 @@ export interface Intent {
   readonly rendering: Rendering;
 }
 
-export interface EffectPerformerDeps extends Pick<PartitionDeps, "clock" | "log" | "send"> {
+export interface EffectPerformerDeps extends Pick<PartitionDeps, "clock" | "log" | "send" | "reportBlock"> {
   readonly journal: MessageJournal;
   readonly memory: CampaignMemory;
   readonly due: DueQueue;
@@ -49,8 +49,12 @@ export class EffectPerformer {
         sender.wakeMonotonicMs = effect.atMonotonicMs;
         return;
       case "blocked":
+        this.#deps.log.warn("sender.blocked", { senderId: sender.id, ...effect });
+        this.#deps.reportBlock(sender.id, effect);
+        return;
       case "unblocked":
-        this.#deps.log.warn(`sender.${effect.kind}`, { senderId: sender.id, ...effect });
+        this.#deps.log.info("sender.unblocked", { senderId: sender.id, ...effect });
+        this.#deps.reportBlock(sender.id, null);
         return;
       case "room":
         return;

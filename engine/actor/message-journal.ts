@@ -73,7 +73,6 @@ export class MessageJournal {
   }
 
   create(record: MessageRecord, campaign: CampaignState): void {
-    campaign.counters.accepted += 1;
     this.#count(campaign, null, record);
     this.#changes.set(record.messageId, { record, previousDueAtMs: null });
   }

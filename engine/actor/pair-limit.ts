@@ -15,7 +15,7 @@ const ROWS_MIN = 64;
 /** Rows looked at for each new pair: more than one, so that rested pairs leave faster than new ones come. */
 const SWEEP_ROWS = 4;
 /** Beyond this, new pairs are not limited by us but by Meta (131056). */
-export const PAIRS_MAX = 500_000;
+const PAIRS_MAX = 500_000;
 const THROTTLE_BASE_MS = 1000;
 /** 4^4 s is 256 s, about the 270 s that a burst of 45 borrows. */
 const THROTTLE_EXPONENT_MAX = 4;

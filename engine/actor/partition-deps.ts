@@ -80,9 +80,17 @@ export interface PartitionProgress {
   readonly cursor: number;
   /** Messages not yet brought to an end. */
   readonly waiting: number;
+  /** Events taken out of the stream since the thread started. */
+  readonly arrived: number;
   /** Since the thread started. */
   readonly unmatchedStatuses: number;
   readonly campaigns: readonly CampaignProgress[];
+}
+
+export interface SenderBlock {
+  readonly reason: string;
+  /** Epoch milliseconds of the next probe. */
+  readonly untilMs: number;
 }
 
 export interface PartitionDeps {
@@ -99,6 +107,8 @@ export interface PartitionDeps {
   /** Runs the call once the current turn of the event loop is over. */
   defer(call: () => void): void;
   report(progress: PartitionProgress): void;
+  /** A sender, or one campaign of it, can send nothing for now; null: it can again. */
+  reportBlock(senderId: string, block: SenderBlock | null): void;
   /** The ledger can no longer be written: the thread must end. */
   onBroken(error: unknown): void;
   readonly log: Log;

@@ -58,6 +58,7 @@ export class Partition {
   #isReadScheduled = false;
   #isStopping = false;
   #onDrained: (() => void) | null = null;
+  #arrived = 0;
   #unmatchedStatuses = 0;
 
   constructor(deps: PartitionDeps) {
@@ -169,6 +170,7 @@ export class Partition {
   }
 
   #arrive(event: AcceptedEvent): void {
+    this.#arrived += 1;
     const campaign = this.#memory.campaignOf(event.messageId);
     if (campaign === undefined) {
       this.#deps.log.error("event.orphaned", { messageId: event.messageId, reason: "its campaign is unknown here" });
@@ -334,6 +336,7 @@ export class Partition {
       partition: this.#deps.partition,
       cursor,
       waiting: this.#memory.waiting,
+      arrived: this.#arrived,
       unmatchedStatuses: this.#unmatchedStatuses,
       campaigns: changed.map((number) => this.#memory.progressOf(number)).filter((progress) => progress !== null),
     });

@@ -4,7 +4,7 @@ import type { CampaignDefinition } from "../message/campaign.ts";
 import type { MessageId } from "../message/ids.ts";
 import type { WhatsAppTemplate } from "../message/template.ts";
 import type { SenderConfig } from "../runtime/config.ts";
-import type { PartitionProgress } from "./partition-deps.ts";
+import type { PartitionProgress, SenderBlock } from "./partition-deps.ts";
 
 /** Given to the thread when it starts. */
 export interface ThreadStart {
@@ -47,8 +47,8 @@ export type ToThread =
 export type FromThread =
   | { readonly kind: "ready" }
   | { readonly kind: "progress"; readonly progress: PartitionProgress }
+  | { readonly kind: "block"; readonly senderId: string; readonly block: SenderBlock | null }
   | { readonly kind: "replayed"; readonly call: number; readonly count: number }
   /** Round trips of sends since the last report, in milliseconds. */
   | { readonly kind: "responseTimes"; readonly milliseconds: readonly number[] }
-  | { readonly kind: "stopped" }
   | { readonly kind: "broken"; readonly code: string; readonly message: string };

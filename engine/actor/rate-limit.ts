@@ -64,6 +64,8 @@ const LOSS_MS = 9;
 const DELAY_MS = 4;
 /** Commits that take longer, always, cost some of the rate. */
 const LEAD_MS_MAX = 50;
+/** Departures before the smallest lag is believed: the next one must not be smaller by much. */
+const LEAD_SAMPLES_MIN = 100;
 /** A tick later than this found nothing to send before: it lost nothing. */
 const LATE_TICK_MS_MAX = 5;
 /** A window is an array of this many numbers, so the rate needs a bound; Meta's highest is 1,000. */
@@ -139,7 +141,7 @@ export function departed(pace: Pace, sentAtMs: number, count: number): void {
     const slot = ticket % pace.windowCount;
     const lateMs = sentAtMs - (pace.sentAtMs[slot] ?? 0);
     if (lateMs > 0) earn(pace, -lateMs);
-    observe(pace.lag, sentAtMs, sentAtMs - (pace.takenAtMs[slot] ?? 0));
+    if (ticket === end - 1) observe(pace.lag, sentAtMs, sentAtMs - (pace.takenAtMs[slot] ?? 0));
     place(pace, slot, sentAtMs);
   }
   pace.departed = end;
@@ -163,7 +165,8 @@ function place(pace: Pace, slot: number, sentAtMs: number): void {
 
 /** How much earlier than the departure a decision may be. */
 function leadMs(pace: Pace): number {
-  return pace.lag.value < LEAD_MS_MAX ? Math.max(0, pace.lag.value) : 0;
+  if (pace.lag.count < LEAD_SAMPLES_MIN || pace.lag.value > LEAD_MS_MAX) return 0;
+  return Math.max(0, pace.lag.value);
 }
 
 /**

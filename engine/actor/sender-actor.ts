@@ -21,6 +21,7 @@ import {
   createSenderState,
   dequeue,
   enqueue,
+  finishExpired,
   leftMailbox,
   planWake,
   rewatchExpiry,
@@ -124,13 +125,20 @@ function takeDue(sender: Sender, input: DueInput, now: Now): void {
     if (dispatch.attempts >= ATTEMPTS_MAX) return fail(sender, dispatch, `${UNCERTAIN_REASON} No attempts are left.`);
   }
   if (campaign === null) return fail(sender, dispatch, REMOVED_REASON);
+  // Parked again until an end that is past, it would be due again at once, for ever.
+  if (expiresAtMs(campaign, dispatch) <= now.wallMs) return endDue(sender, input);
   if (roomOf(campaign, senderRoom(sender)) === 0) return parkAgain(sender, campaign, input, now);
   enqueue(sender, campaign, dispatch.attempts > 0 ? campaign.retries : campaign.again, dispatch, now);
 }
 
+function endDue(sender: Sender, input: DueInput): void {
+  if (input.status !== "uncertain") finishExpired(sender, input.dispatch);
+  else finishExpired(sender, input.dispatch, `${UNCERTAIN_REASON} Its time to live has ended.`);
+}
+
 function parkAgain(sender: Sender, campaign: Campaign, input: DueInput, now: Now): void {
   const waitMs = campaign.settings.isPaused ? NO_ROOM_PAUSED_MS : NO_ROOM_MS;
-  const expiryAtMs = Math.max(now.wallMs, expiresAtMs(campaign, input.dispatch));
+  const expiryAtMs = expiresAtMs(campaign, input.dispatch);
   sender.effects.push({
     kind: "park",
     messageId: input.dispatch.messageId,

@@ -25,10 +25,12 @@ import type { Dispatch, Now, SenderEffect, SenderSettings } from "./sender-messa
 import { Timetable } from "./timetable.ts";
 
 /** Messages in all mailboxes of one sender beyond which each campaign keeps only its small share. */
-export const SENDER_MAILBOX_MAX = 65_536;
+const SENDER_MAILBOX_MAX = 65_536;
 
 /** Mailboxes that were never fuller than this announce no room: they have not been refused any. */
 const ANNOUNCED_MIN = 8;
+
+const EXPIRED_REASON = "Its time to live ended before it could be sent.";
 
 const THROTTLE_BASE_MS = 1000;
 const THROTTLE_MAX_MS = 60_000;
@@ -184,6 +186,11 @@ export function watchExpiry(sender: Sender, campaign: Campaign, expiryAtMs: numb
 /** After heads were taken by time: looks for the next expiry. */
 export function rewatchExpiry(sender: Sender, campaign: Campaign, now: Now): void {
   watchExpiry(sender, campaign, headExpiryAtMs(campaign), now);
+}
+
+export function finishExpired(sender: Sender, dispatch: Dispatch, reason: string = EXPIRED_REASON): void {
+  const { messageId } = dispatch;
+  sender.effects.push({ kind: "finish", messageId, status: "expired", errorCode: null, reason });
 }
 
 /** Epoch time of a monotonic one. */

@@ -15,6 +15,7 @@ import type { Ring } from "./ring.ts";
 import type { Dispatch, Now } from "./sender-messages.ts";
 import {
   dequeue,
+  finishExpired,
   hasFreeFlight,
   planWake,
   requestWake,
@@ -27,12 +28,11 @@ import {
 import type { Sender } from "./sender-state.ts";
 
 /** Effects of one tick, about: what is left is done by the next, at once, so that verdicts come in between. */
-export const TICK_EFFECTS_MAX = 2048;
+const TICK_EFFECTS_MAX = 2048;
 
 /** A wake for the limit's sake is not sooner than this: at high rates a tick sends several. */
 const PACED_TICK_MS_MIN = 1;
 
-const EXPIRED_REASON = "Its time to live ended before it could be sent.";
 const PAIR_REASON = "Waits for WhatsApp's limit of messages to one recipient.";
 
 export function tick(sender: Sender, now: Now): void {
@@ -51,18 +51,18 @@ function expire(sender: Sender, now: Now): void {
     const campaign = sender.expiries.takeThrough(now.wallMs);
     if (campaign === undefined) return;
     if (campaign.expiryAtMs !== earliest || campaign.isRemoved) continue;
-    finishExpired(sender, campaign, now);
+    endExpired(sender, campaign, now);
     rewatchExpiry(sender, campaign, now);
   }
 }
 
-function finishExpired(sender: Sender, campaign: Campaign, now: Now): void {
+function endExpired(sender: Sender, campaign: Campaign, now: Now): void {
   while (sender.effects.length < TICK_EFFECTS_MAX) {
     const queue = expiredQueue(campaign, now.wallMs);
     const dispatch = queue?.peek();
     if (queue === null || dispatch === undefined) return;
     dequeue(sender, campaign, queue);
-    finishAsExpired(sender, dispatch);
+    finishExpired(sender, dispatch);
   }
 }
 
@@ -111,23 +111,13 @@ function waitForBudget(sender: Sender, campaign: Campaign, now: Now): void {
 function settleHead(sender: Sender, campaign: Campaign, queue: Ring<Dispatch>, dispatch: Dispatch, now: Now): void {
   if (expiresAtMs(campaign, dispatch) <= now.wallMs) {
     dequeue(sender, campaign, queue);
-    finishAsExpired(sender, dispatch);
+    finishExpired(sender, dispatch);
   } else if (sender.pairs.freeAtMs(dispatch.phoneNumber, queue !== campaign.fresh) > now.monotonicMs) {
     dequeue(sender, campaign, queue);
     parkForPair(sender, campaign, dispatch, now);
   } else {
     send(sender, campaign, queue, dispatch, now);
   }
-}
-
-function finishAsExpired(sender: Sender, dispatch: Dispatch): void {
-  sender.effects.push({
-    kind: "finish",
-    messageId: dispatch.messageId,
-    status: "expired",
-    errorCode: null,
-    reason: EXPIRED_REASON,
-  });
 }
 
 function parkForPair(sender: Sender, campaign: Campaign, dispatch: Dispatch, now: Now): void {

@@ -85,6 +85,7 @@ class ThreadSupervisor implements Supervisor {
 
   post(message: unknown): boolean {
     if (this.#mode !== "running" || this.#thread === null) return false;
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window.
     this.#thread.postMessage(message);
     return true;
   }
@@ -100,6 +101,7 @@ class ThreadSupervisor implements Supervisor {
     const thread = this.#thread;
     if (thread === null) return;
     const ended = new Promise<void>((resolve) => (this.#onEnded = resolve));
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- as above.
     if (options.farewell !== null) thread.postMessage(options.farewell);
     const cancelGrace = this.#options.clock.after(options.farewell === null ? 0 : options.graceMs, () => {
       this.#options.log.warn("thread.terminated", { thread: this.#options.name, graceMs: options.graceMs });

@@ -14,8 +14,8 @@ const INTEGER = /^([+-]?)0*(\d+)(?:\.0*)?$/;
 const TRUE: ReadonlySet<string> = new Set(["true", "1", "yes", "on"]);
 const FALSE: ReadonlySet<string> = new Set(["false", "0", "no", "off"]);
 
-/** Longest run of digits taken for a number; more is surely no amount. */
-const DIGITS_MAX = 64;
+/** Longest text taken for a number. Also bounds the patterns above, which are quadratic on text made to hurt. */
+const NUMBER_LENGTH_MAX = 64;
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -78,9 +78,10 @@ function coerceText(raw: unknown): unknown {
 }
 
 function coerceNumber(text: string): unknown {
+  if (text.length > NUMBER_LENGTH_MAX) return text;
   const integer = INTEGER.exec(text);
   if (integer !== null) return integerOf(integer);
-  return NUMBER.test(text) && text.length <= DIGITS_MAX ? Number(text) : text;
+  return NUMBER.test(text) ? Number(text) : text;
 }
 
 function coerceInteger(raw: unknown): unknown {
@@ -88,8 +89,9 @@ function coerceInteger(raw: unknown): unknown {
     return Number.isInteger(raw) && !Number.isSafeInteger(raw) ? BigInt(raw).toString() : raw;
   }
   if (typeof raw !== "string") return raw;
-  const integer = INTEGER.exec(raw.trim());
-  return integer === null ? raw : integerOf(integer);
+  const text = raw.trim();
+  const integer = text.length > NUMBER_LENGTH_MAX ? null : INTEGER.exec(text);
+  return integer === null ? text : integerOf(integer);
 }
 
 function integerOf(parts: RegExpExecArray): number | string {

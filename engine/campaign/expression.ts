@@ -44,10 +44,17 @@ const LIQUID_WORDS: ReadonlySet<string> = new Set([
   "tablerowloop",
 ]);
 
-type Part = string | { readonly name: string; readonly fallback: string };
+interface Variable {
+  readonly name: string;
+  /** Of the `default` filter; null without one. */
+  readonly fallback: string | null;
+}
+
+type Part = string | Variable;
 
 /** @param language of the template, for the names of months and days. */
-export function compileExpression(text: string, language: string): CompiledExpression {
+export function compileExpression(source: string, language: string): CompiledExpression {
+  const text = source.trim();
   if (text.length > EXPRESSION_LENGTH_MAX) {
     return { kind: "malformed", message: `is longer than ${EXPRESSION_LENGTH_MAX} characters` };
   }
@@ -58,13 +65,15 @@ export function compileExpression(text: string, language: string): CompiledExpre
 
 /** @returns null when Liquid has to read it. */
 function plainParts(text: string): Part[] | null {
+  // Liquid reads the third brace as part of the name.
+  if (text.includes("{{{")) return null;
   const parts: Part[] = [];
   let end = 0;
   for (const output of text.matchAll(OUTPUT)) {
     const plain = PLAIN.exec(output[1] ?? "");
     const name = plain?.[1];
     if (name === undefined || LIQUID_WORDS.has(name)) return null;
-    parts.push(text.slice(end, output.index), { name, fallback: plain?.[2] ?? plain?.[3] ?? "" });
+    parts.push(text.slice(end, output.index), { name, fallback: plain?.[2] ?? plain?.[3] ?? null });
     end = output.index + output[0].length;
   }
   parts.push(text.slice(end));
@@ -80,7 +89,8 @@ function plainExpression(text: string, parts: readonly Part[]): Expression {
   return {
     text,
     references: [...new Set(variables.map(({ name }) => name))],
-    needs: isOnlyThat && only?.fallback.trim() === "" ? only.name : null,
+    needs:
+      isOnlyThat && only !== undefined && (only.fallback ?? "").trim() === "" ? only.name : null,
     literal: variables.length === 0 ? text : null,
     evaluate:
       parts.length === 1 && only !== undefined
@@ -95,15 +105,10 @@ function join(contact: Contact, parts: readonly Part[]): string {
   return text;
 }
 
-function look(
-  contact: Contact,
-  variable: { readonly name: string; readonly fallback: string },
-): string {
-  const value = valueOf(contact, variable.name);
-  // Liquid's `default` also replaces false.
-  if (value === undefined || value === "" || (value === false && variable.fallback !== ""))
-    return variable.fallback;
-  return String(value);
+function look(contact: Contact, { name, fallback }: Variable): string {
+  const value = valueOf(contact, name) ?? "";
+  // Liquid's `default` replaces false as well.
+  return fallback !== null && (value === "" || value === false) ? fallback : String(value);
 }
 
 function valueOf(contact: Contact, name: string): AttributeValue | undefined {

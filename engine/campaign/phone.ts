@@ -29,6 +29,8 @@ const E164_DIGITS_MAX = 15;
 /** Marks pasted from right-to-left pages and rich text: nobody sees them, and they break the parse. */
 const INVISIBLE = /[\u200B-\u200F\u202A-\u202E\u2060-\u206F\u00AD\uFEFF]/gu;
 const SCHEME = /^(?:tel|whatsapp):/i;
+/** The library reads fullwidth digits, but takes a number behind this plus for a national one. */
+const FULLWIDTH_PLUS = /^\uFF0B/;
 const HAS_DIGIT = /\p{Nd}/u;
 
 /** Numbers of these types belong to no person and no WhatsApp account. */
@@ -49,7 +51,12 @@ export function readPhone(text: string, region: Region | undefined): PhoneReadin
 
 /** The library's reading and our rules, without the shortcut: what {@link readPhone} must always agree with. */
 export function readPhoneFully(text: string, region: Region | undefined): PhoneReading {
-  const cleaned = text.replaceAll(INVISIBLE, "").trim().replace(SCHEME, "").trim();
+  const cleaned = text
+    .replaceAll(INVISIBLE, "")
+    .trim()
+    .replace(SCHEME, "")
+    .trim()
+    .replace(FULLWIDTH_PLUS, "+");
   if (cleaned.length > PHONE_TEXT_MAX)
     return invalid(`is longer than ${PHONE_TEXT_MAX} characters`);
   if (!HAS_DIGIT.test(cleaned)) return invalid("holds no digits");

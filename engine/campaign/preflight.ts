@@ -11,6 +11,7 @@ import type { Slot } from "./slot.ts";
 import { planSlots } from "./slot-plan.ts";
 import { readShape } from "./template-shape.ts";
 import type { TemplateShape } from "./template-shape.ts";
+import type { TemplateText } from "./template-text.ts";
 
 export type Preflight =
   | { readonly kind: "cleared"; readonly shape: TemplateShape; readonly slots: readonly Slot[] }
@@ -96,12 +97,22 @@ function componentFaults(shape: TemplateShape): CampaignFault[] {
   if (shape.body.fixedLength === 0 && shape.body.variables.length === 0) {
     faults.push({ path: "template.name", message: `${shape.name} has no body text` });
   }
-  const room = BODY_LENGTH_MAX - shape.body.fixedLength;
-  if (room < shape.body.names.length) {
-    const message = `${shape.name} leaves ${room} of ${BODY_LENGTH_MAX} characters for ${shape.body.names.length} values`;
-    faults.push({ path: "template.body", message });
-  }
+  faults.push(...roomFaults("body", shape.body, BODY_LENGTH_MAX));
+  if (shape.header.kind === "text")
+    faults.push(...roomFaults("header", shape.header.text, HEADER_LENGTH_MAX));
   return faults;
+}
+
+/** Values are shortened to fit, but each needs one character. */
+function roomFaults(
+  part: "body" | "header",
+  text: TemplateText,
+  lengthMax: number,
+): CampaignFault[] {
+  const room = lengthMax - text.fixedLength;
+  if (text.names.length === 0 || room >= text.names.length) return [];
+  const message = `has room for ${Math.max(0, room)} of ${lengthMax} characters, but ${text.names.length} values to hold`;
+  return [{ path: `template.${part}`, message }];
 }
 
 /** The one-time code fills two slots with one expression, whose faults are told once. */

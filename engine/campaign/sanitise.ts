@@ -8,7 +8,7 @@ export interface Sanitised {
 }
 
 // Cc: control characters. Cs: halves of a surrogate pair without the other half, which no UTF-8 can carry.
-const SUSPICIOUS = /[\p{Cc}\p{Cs}\u2028\u2029]| {4}/u;
+const SUSPICIOUS = /[\p{Cc}\p{Cs}\u2028\u2029]| {4}|^\s|\s$/u;
 const LINE_BREAKS = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/g;
 const CONTROLS = /\p{Cc}/gu;
 const BROKEN = /\p{Cs}/gu;
@@ -33,5 +33,6 @@ export function sanitise(text: string): Sanitised {
   clean = replace(clean, CONTROLS, "", "control characters removed");
   clean = replace(clean, SPACES, "   ", "runs of spaces shortened to three");
   clean = replace(clean, BROKEN, "\uFFFD", "broken characters replaced");
-  return { text: clean, changes };
+  if (clean.trim() !== clean) changes.push("spaces around it removed");
+  return { text: clean.trim(), changes };
 }

@@ -1,6 +1,8 @@
 // One message: the campaign's expressions over one contact's attributes, made fit for WhatsApp, as the text that the
 // CSV shows and the JSON that is sent. What had to be changed on the way is said in words.
 
+import assert from "node:assert/strict";
+
 import { messageOf } from "../runtime/errors.ts";
 import type { Contact } from "./expression.ts";
 import { BODY_LENGTH_MAX, HEADER_LENGTH_MAX } from "./preflight.ts";
@@ -70,15 +72,8 @@ export function compileRenderer(
       if (valued.kind === "unrenderable") return valued;
       values.push(valued.value);
     }
-    if (
-      !keepToLength(body, values, changes) ||
-      (header !== null && !keepToLength(header, values, changes))
-    ) {
-      return {
-        kind: "unrenderable",
-        reason: `The template leaves no room for its values in ${BODY_LENGTH_MAX} characters.`,
-      };
-    }
+    keepToLength(body, values, changes);
+    if (header !== null) keepToLength(header, values, changes);
     return {
       kind: "rendered",
       message: fillTemplateText(body.text, (name) => values[slotOf.get(name) ?? -1] ?? ""),
@@ -137,16 +132,16 @@ function limitedText(
   return { text, lengthMax, name, slots: indexes, occurrences };
 }
 
-/** Shortens values in place where the text would be too long; false when that cannot be done. */
-function keepToLength(limited: LimitedText, values: string[], changes: string[]): boolean {
+/** Shortens values in place where the text would be too long. */
+function keepToLength(limited: LimitedText, values: string[], changes: string[]): void {
   const { text, slots, occurrences, lengthMax, name } = limited;
   let length = text.fixedLength;
   for (const [index, slot] of slots.entries())
     length += (values[slot]?.length ?? 0) * (occurrences[index] ?? 1);
-  if (length <= lengthMax) return true;
+  if (length <= lengthMax) return;
   const own = slots.map((slot) => values[slot] ?? "");
   const fitted = fitValues({ budget: lengthMax - text.fixedLength, values: own, occurrences });
-  if (fitted === null) return false;
+  assert(fitted !== null, "preflight lets no template pass that leaves its values no room");
   for (const [index, slot] of slots.entries()) {
     const [before, after] = [own[index] ?? "", fitted[index] ?? ""];
     if (before === after) continue;
@@ -156,5 +151,4 @@ function keepToLength(limited: LimitedText, values: string[], changes: string[])
       `${name} {{${variable}}}: shortened from ${before.length} to ${after.length} characters, so that the ${name} keeps to ${lengthMax}`,
     );
   }
-  return true;
 }

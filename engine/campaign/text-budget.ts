@@ -1,7 +1,7 @@
 // Fits values into a text of limited length: the longest are shortened, no more than needed and never inside a
 // character as a reader sees it (a family emoji is one).
 
-export interface Budgeted {
+interface Budgeted {
   /** Characters (UTF-16 units, which are never fewer than Meta counts) that all occurrences together may have. */
   readonly budget: number;
   readonly values: readonly string[];
@@ -35,7 +35,7 @@ function longestAllowed(lengths: readonly number[], budget: number): number {
 }
 
 /** @returns at most `lengthMax` characters, the last of them an ellipsis. */
-export function shorten(text: string, lengthMax: number): string {
+function shorten(text: string, lengthMax: number): string {
   let end = 0;
   // One character beyond the limit is enough to see whether the last grapheme goes on.
   for (const { index, segment } of graphemes.segment(text.slice(0, lengthMax + 1))) {

@@ -30,8 +30,17 @@ export interface CsvLedger {
   }): readonly CsvRecord[];
 }
 
+export interface CsvChunk {
+  /** Whole lines in UTF-8, in memory of their own; empty when a long stretch of rows had none that was wanted. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Messages in it: the header is none. */
+  readonly rows: number;
+}
+
 /** About 5 ms of reading. */
 const PAGE_ROWS = 2_000;
+/** A filter may want one row in a million: after so many pages a chunk is due, so that the caller can stop. */
+const PAGES_PER_CHUNK_MAX = 20;
 /** Few enough to stay in a cache, many enough that sending one costs next to nothing. */
 const CHUNK_CHARACTERS = 64 * 1_024;
 /** Where partition and campaign end in an id, and time and sequence begin. */
@@ -39,23 +48,31 @@ const ORDER_AT = 8;
 /** Greater than every character of an id. */
 const AFTER_ALL = "~";
 
-/** Yields UTF-8 chunks of whole lines, the header first. Returns how many rows there were. */
-export function* csvJob(ledgers: readonly CsvLedger[], query: CsvQuery): Generator<Uint8Array<ArrayBuffer>, number> {
+/** The header comes first. A query that finds nothing yields the header alone. */
+export function* csvJob(ledgers: readonly CsvLedger[], query: CsvQuery): Generator<CsvChunk, void> {
   const sources = ledgers.map((ledger) => openSource(ledger, query)).filter((source) => source !== null);
   let text = CSV_HEADER;
   let rows = 0;
+  let pages = 0;
   for (let page = nextPage(sources); page.length > 0; page = nextPage(sources)) {
     for (const record of page) {
       if (!isWanted(record, query)) continue;
       text += csvRow(record);
       rows += 1;
       if (text.length < CHUNK_CHARACTERS) continue;
-      yield utf8(text);
+      yield { bytes: utf8(text), rows };
       text = "";
+      rows = 0;
+      pages = 0;
     }
+    pages += 1;
+    if (pages < PAGES_PER_CHUNK_MAX) continue;
+    yield { bytes: utf8(text), rows };
+    text = "";
+    rows = 0;
+    pages = 0;
   }
-  yield utf8(text);
-  return rows;
+  yield { bytes: utf8(text), rows };
 }
 
 interface Source {
@@ -72,10 +89,14 @@ function openSource(ledger: CsvLedger, query: CsvQuery): Source | null {
   const { partition } = ledger;
   const { campaignNumber, fromMs, toMs } = query;
   const prefix = campaignPrefix(partition, campaignNumber);
-  const from = fromMs === undefined ? prefix : firstIdAt(partition, campaignNumber, Math.max(0, fromMs));
-  const bound = toMs === undefined ? prefix + AFTER_ALL : firstIdAt(partition, campaignNumber, Math.max(0, toMs));
+  const from = fromMs === undefined ? prefix : firstIdAt(partition, campaignNumber, wholeMs(fromMs));
+  const bound = toMs === undefined ? prefix + AFTER_ALL : firstIdAt(partition, campaignNumber, wholeMs(toMs));
   const [last] = ledger.summaries({ from, to: bound, limit: 1, reverse: true });
   return last === undefined ? null : { ledger, from, to: after(last.messageId), page: [], isAtEnd: false };
+}
+
+function wholeMs(atMs: number): number {
+  return Math.max(0, Math.ceil(atMs));
 }
 
 /** The smallest key behind an id. */
@@ -126,7 +147,7 @@ function isWanted(record: CsvRecord, { status, phone }: CsvQuery): boolean {
   return (status === undefined || record.status === status) && (phone === undefined || record.phoneNumber === phone);
 }
 
-/** Own memory, never a slice of a pool: chunks are handed to other threads. */
+/** A TextEncoder gives memory of its own, not a slice of a pool: chunks are handed to other threads. */
 function utf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }

@@ -18,6 +18,11 @@ export class BodyBuffer {
     return this.#length;
   }
 
+  /** Memory it takes now. */
+  get bytesHeld(): number {
+    return this.#bytes.length;
+  }
+
   get isOverLimit(): boolean {
     return this.#length > this.#bytesMax;
   }

@@ -47,12 +47,19 @@ interface DedupeSource extends DedupeValue {
   readonly bodyHash: string;
 }
 
-type Settled = (outcome: ItemResult | { readonly kind: "reused" } | { readonly kind: "unstored" }) => void;
+type Outcome = ItemResult | { readonly kind: "reused" } | { readonly kind: "unstored" };
+type Settled = (outcome: Outcome) => void;
+
+/** What an event is known by. The first key decides whether it is a duplicate; all of them are claimed. */
+interface Keys {
+  readonly keys: readonly string[];
+  readonly bodyHash: string;
+}
 
 const IDEMPOTENCY_KEY = "idempotency-key";
 const NOT_AN_OBJECT: ItemResult = { kind: "rejected", faults: [wholeFault("wrong_type", "The event must be an object.")] };
 const FILTERED: ItemResult = { kind: "filtered" };
-const NO_KEYS: readonly string[] = [];
+const NO_KEYS: Keys = { keys: [], bodyHash: "" };
 const NO_CLAIMS: readonly Claim[] = [];
 /** Retry-After of a 503: around 5 s, ±20 %. */
 const RETRY_AFTER_SECONDS = { least: 4, spread: 3 };
@@ -63,7 +70,7 @@ export class TriggerIntake {
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
-    this.#desk = createDedupeDesk(deps.findClaim);
+    this.#desk = createDedupeDesk((key) => deps.findClaim(key));
   }
 
   /** Null: as many events can be taken. */
@@ -75,36 +82,26 @@ export class TriggerIntake {
   }
 
   takeOne(exchange: Exchange, payload: Payload): void {
-    const source = dedupeSource(exchange, payload);
-    const keys = source === null ? NO_KEYS : [dedupeKey(exchange.campaign.number, source, null)];
-    this.#enter(exchange.campaign, payload, { keys, bodyHash: source?.bodyHash ?? "" }, (outcome) => {
-      if (outcome.kind === "unstored") this.#answerUnstored(exchange);
-      else if (outcome.kind === "reused") this.refuse(exchange, "idempotency_key_reused", KEY_REUSED);
-      else this.#answerOne(exchange, outcome);
-    });
+    const { campaign } = exchange;
+    const source = dedupeSource(campaign, payload, sharedSource(exchange));
+    this.#enter(campaign, payload, keysOf(campaign, source, null), (outcome) => this.#answerOne(exchange, outcome));
   }
 
   /** All items are offered in this turn of the event loop, so their commit is one. */
   takeMany(exchange: Exchange, payloads: readonly (Payload | null)[]): void {
     const { campaign } = exchange;
     const shared = sharedSource(exchange);
-    // An item's own key cannot tell that the whole body changed: the request has a claim beside its items'.
-    let requestKey = shared === null || shared.bodyHash === "" ? null : dedupeKey(campaign.number, shared, null);
-    if (requestKey !== null) {
-      const sighting = this.#desk.look(requestKey, shared?.bodyHash ?? "");
-      if (sighting.kind === "reused") return this.refuse(exchange, "idempotency_key_reused", KEY_REUSED);
-      if (sighting.kind !== "new") requestKey = null;
-    }
+    const request = this.#requestKey(campaign, shared);
+    if (request.isReused) return this.refuse(exchange, "idempotency_key_reused", KEY_REUSED);
+    let unclaimed = request.key;
     const results = new BatchResults(payloads.length, (all) => this.#answerMany(exchange, all));
     payloads.forEach((payload, index) => {
       if (payload === null) return results.put(index, NOT_AN_OBJECT);
-      const source = dedupeSource(exchange, payload);
-      const keys = source === null ? [] : [dedupeKey(campaign.number, source, source.isShared ? index : null)];
-      if (requestKey !== null && source?.isShared === true) keys.push(requestKey);
-      const isFresh = this.#enter(campaign, payload, { keys, bodyHash: source?.bodyHash ?? "" }, (outcome) =>
-        results.put(index, outcome),
-      );
-      if (isFresh) requestKey = null;
+      const source = dedupeSource(campaign, payload, shared);
+      const own = keysOf(campaign, source, index);
+      const claimed = unclaimed === null || source !== shared ? own : { ...own, keys: [...own.keys, unclaimed] };
+      const isFresh = this.#enter(campaign, payload, claimed, (outcome) => results.put(index, outcome));
+      if (isFresh && claimed !== own) unclaimed = null;
     });
   }
 
@@ -125,18 +122,32 @@ export class TriggerIntake {
   }
 
   /**
-   * Takes one event as far as its commit. The first key decides whether it is a duplicate; all of them are claimed.
-   * @returns true when it is fresh: it was handed to the commit.
+   * An item's own key cannot tell that the body around it changed, so an array with an Idempotency-Key claims one more
+   * key, together with the first of its items that is accepted. Null: no such key, or it is claimed already.
    */
-  #enter(campaign: TriggerCampaign, payload: Payload, claim: { keys: readonly string[]; bodyHash: string }, settled: Settled): boolean {
-    if (!campaign.matches(payload)) return settled(FILTERED), false;
-    const [key] = claim.keys;
-    if (key !== undefined && this.#isKnown(key, claim.bodyHash, settled)) return false;
+  #requestKey(campaign: TriggerCampaign, shared: DedupeSource | null): { key: string | null; isReused: boolean } {
+    if (shared === null || shared.bodyHash === "") return { key: null, isReused: false };
+    const key = dedupeKey(campaign.number, shared, null);
+    const { kind } = this.#desk.look(key, shared.bodyHash);
+    return { key: kind === "new" ? key : null, isReused: kind === "reused" };
+  }
+
+  /** Takes one event as far as its commit. @returns true when it is fresh: it was handed to the commit. */
+  #enter(campaign: TriggerCampaign, payload: Payload, keys: Keys, settled: Settled): boolean {
+    if (!campaign.matches(payload)) {
+      settled(FILTERED);
+      return false;
+    }
+    const [key] = keys.keys;
+    if (key !== undefined && this.#isKnown(key, keys.bodyHash, settled)) return false;
     const extraction = campaign.extract(payload);
-    if (extraction.kind === "invalid") return settled({ kind: "rejected", faults: extraction.faults }), false;
+    if (extraction.kind === "invalid") {
+      settled({ kind: "rejected", faults: extraction.faults });
+      return false;
+    }
     const messageId = this.#deps.nextMessageId(campaign);
     const attributes = JSON.stringify(extraction.attributes);
-    this.#submit(campaign.partition, { messageId, phoneNumber: extraction.phoneNumber, attributes }, claim, settled);
+    this.#submit(campaign.partition, { messageId, phoneNumber: extraction.phoneNumber, attributes }, keys, settled);
     return true;
   }
 
@@ -160,9 +171,9 @@ export class TriggerIntake {
     }
   }
 
-  #submit(partition: number, event: AcceptedEvent, claim: { keys: readonly string[]; bodyHash: string }, settled: Settled): void {
+  #submit(partition: number, event: AcceptedEvent, keys: Keys, settled: Settled): void {
     const { messageId } = event;
-    const claims = claim.keys.length === 0 ? NO_CLAIMS : this.#claimsOf(claim.keys, messageId, claim.bodyHash);
+    const claims = keys.keys.length === 0 ? NO_CLAIMS : this.#claimsOf(keys, messageId);
     const isTaken = this.#deps.commit.submit(partition, event, claims, (error) => {
       if (claims.length > 0) this.#desk.settle(claims, error);
       settled(error === null ? { kind: "accepted", messageId, isDuplicate: false } : { kind: "unstored" });
@@ -172,26 +183,31 @@ export class TriggerIntake {
     else settled({ kind: "unstored" });
   }
 
-  #claimsOf(keys: readonly string[], messageId: MessageId, hashOfBody: string): readonly Claim[] {
+  #claimsOf({ keys, bodyHash: hashOfBody }: Keys, messageId: MessageId): readonly Claim[] {
     const atMs = this.#deps.clock.nowMs();
     return keys.map((key) => ({ key, atMs, messageId, bodyHash: hashOfBody }));
   }
 
-  #answerOne(exchange: Exchange, result: ItemResult): void {
-    switch (result.kind) {
+  #answerOne(exchange: Exchange, outcome: Outcome): void {
+    switch (outcome.kind) {
       case "accepted":
-        this.#noteAccepted(exchange, result.isDuplicate);
-        return exchange.reply.send(exchange.door.accepted(result.messageId, result.isDuplicate, exchange.headers));
+        this.#noteAccepted(exchange, outcome.isDuplicate);
+        return exchange.reply.send(exchange.door.accepted(outcome.messageId, outcome.isDuplicate, exchange.headers));
       case "filtered":
         this.#noteIgnored(exchange, "filtered", []);
         return this.refuse(exchange, "filtered", exchange.door.filtered(exchange.headers));
       case "rejected":
-        return this.refuseData(exchange, result.faults);
+        return this.refuseData(exchange, outcome.faults);
+      case "reused":
+        return this.refuse(exchange, "idempotency_key_reused", KEY_REUSED);
+      case "unstored":
+        return this.#answerUnstored(exchange);
     }
   }
 
-  #answerMany(exchange: Exchange, results: readonly ItemResult[] | null): void {
-    if (results === null) return this.#answerUnstored(exchange);
+  #answerMany(exchange: Exchange, results: BatchOutcome): void {
+    if (results === "unstored") return this.#answerUnstored(exchange);
+    if (results === "reused") return this.refuse(exchange, "idempotency_key_reused", KEY_REUSED);
     for (const result of results) {
       if (result.kind === "accepted") {
         this.#noteAccepted(exchange, result.isDuplicate);
@@ -225,37 +241,37 @@ export class TriggerIntake {
   }
 }
 
-/** Collects the outcomes of one array, which may come in any order, and calls once with all; null: some not stored. */
+type BatchOutcome = readonly ItemResult[] | "reused" | "unstored";
+
+/** Collects the outcomes of one array, which may come in any order; one that spoils the request spoils it whole. */
 class BatchResults {
   readonly #results: ItemResult[] = [];
-  readonly #complete: (results: readonly ItemResult[] | null) => void;
+  readonly #complete: (outcome: BatchOutcome) => void;
   #missing: number;
-  #isStored = true;
+  #spoiled: "reused" | "unstored" | null = null;
 
-  constructor(count: number, complete: (results: readonly ItemResult[] | null) => void) {
+  constructor(count: number, complete: (outcome: BatchOutcome) => void) {
     this.#missing = count;
     this.#complete = complete;
   }
 
-  put(index: number, outcome: Parameters<Settled>[0]): void {
-    // An item's own key is reused only when the request's claim has expired before it: the next repeat is clean.
-    if (outcome.kind === "reused" || outcome.kind === "unstored") this.#isStored = false;
+  put(index: number, outcome: Outcome): void {
+    if (outcome.kind === "reused" || outcome.kind === "unstored") this.#spoiled = outcome.kind;
     else this.#results[index] = outcome;
     this.#missing--;
-    if (this.#missing === 0) this.#complete(this.#isStored ? this.#results : null);
+    if (this.#missing === 0) this.#complete(this.#spoiled ?? this.#results);
   }
 }
 
-/** The campaign's own source goes first; without a value there, an Idempotency-Key; else every event is new. */
-function dedupeSource(exchange: Exchange, payload: Payload): DedupeSource | null {
-  const { campaign } = exchange;
-  if (campaign.dedupe !== undefined && "path" in campaign.dedupe) {
-    const value = campaign.dedupeValue(payload);
-    if (value !== undefined) return { source: `path:${campaign.dedupe.path}`, value, isShared: false, bodyHash: "" };
-  }
-  return sharedSource(exchange);
+/** The campaign's path goes first; without a value there, what the whole request has; else every event is new. */
+function dedupeSource(campaign: TriggerCampaign, payload: Payload, shared: DedupeSource | null): DedupeSource | null {
+  if (campaign.dedupe === undefined || !("path" in campaign.dedupe)) return shared;
+  const value = campaign.dedupeValue(payload);
+  if (value === undefined) return shared;
+  return { source: `path:${campaign.dedupe.path}`, value, isShared: false, bodyHash: "" };
 }
 
+/** The header that the campaign names, or an Idempotency-Key. */
 function sharedSource({ campaign, request }: Exchange): DedupeSource | null {
   if (campaign.dedupe !== undefined && "header" in campaign.dedupe) {
     const name = campaign.dedupe.header.toLowerCase();
@@ -265,4 +281,10 @@ function sharedSource({ campaign, request }: Exchange): DedupeSource | null {
   const value = request.headers.get(IDEMPOTENCY_KEY) ?? "";
   if (value === "") return null;
   return { source: IDEMPOTENCY_KEY, value, isShared: true, bodyHash: bodyHash(request.body) };
+}
+
+/** @param index place in the array, which tells items apart that share one value. */
+function keysOf(campaign: TriggerCampaign, source: DedupeSource | null, index: number | null): Keys {
+  if (source === null) return NO_KEYS;
+  return { keys: [dedupeKey(campaign.number, source, source.isShared ? index : null)], bodyHash: source.bodyHash };
 }

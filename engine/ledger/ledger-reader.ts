@@ -34,11 +34,12 @@ export interface LedgerReader {
   get(messageId: string): MessageRecord | undefined;
   records(range: LedgerRange): MessageRecord[];
   summaries(range: LedgerRange): MessageSummary[];
-  /** Waiting rows with a time at or before `throughMs`, earliest first, at most `limit`. */
-  due(throughMs: number, limit: number): DueEntry[];
+  /** Waiting rows with a time at or before `throughMs` that lie after the given entry, earliest first, at most `limit`. */
+  due(range: { readonly after: DueEntry | null; readonly throughMs: number; readonly limit: number }): DueEntry[];
   /** The stream sequence up to which every event has its row; 0 at first. */
   cursor(): number;
   campaignStates(): CampaignState[];
+  campaignState(campaignNumber: number): CampaignState | undefined;
   /** Ids of the number's messages accepted in [fromMs, toMs), newest first, at most `limit`. */
   idsOfPhone(phoneNumber: string, window: PhoneWindow): MessageId[];
   /** Epoch milliseconds of the newest dispatch; 0 before the first. */

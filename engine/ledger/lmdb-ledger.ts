@@ -65,6 +65,8 @@ export function openLedger(options: { readonly path: string; readonly readOnly: 
   return new LmdbLedger(options.path, options.readOnly);
 }
 
+type DueRange = Parameters<LedgerReader["due"]>[0];
+
 const NOTHING = new Uint8Array(0);
 const CURSOR = "cursor";
 const LAST_DISPATCH = "lastDispatchAt";
@@ -93,7 +95,7 @@ class LmdbLedger implements Ledger {
     this.#phones = new LmdbPhoneIndex(table("phones"));
     this.#state = table("state");
     this.#campaigns = table("campaigns");
-    this.#committer = createCommitter(this.#environment, "ERR_LEDGER_WRITE");
+    this.#committer = createCommitter(this.#environment, { path, code: "ERR_LEDGER_WRITE" });
     this.#isReadOnly = isReadOnly;
   }
 
@@ -121,10 +123,11 @@ class LmdbLedger implements Ledger {
     return summaries;
   }
 
-  due(throughMs: number, limit: number): DueEntry[] {
+  due({ after, throughMs, limit }: DueRange): DueEntry[] {
     this.#refresh();
     const entries: DueEntry[] = [];
-    for (const key of this.#due.getKeys({ start: [0], end: [throughMs, AFTER_ALL], limit })) {
+    const start = after === null ? [0] : [after.dueAtMs, `${after.messageId}0`];
+    for (const key of this.#due.getKeys({ start, end: [throughMs, AFTER_ALL], limit })) {
       if (!Array.isArray(key)) continue;
       const [dueAtMs, messageId] = key;
       if (typeof dueAtMs === "number" && typeof messageId === "string" && isMessageId(messageId)) {
@@ -145,6 +148,12 @@ class LmdbLedger implements Ledger {
   campaignStates(): CampaignState[] {
     this.#refresh();
     return [...this.#campaigns.getRange()].map(({ value }) => decodeCampaignState(value));
+  }
+
+  campaignState(campaignNumber: number): CampaignState | undefined {
+    this.#refresh();
+    const bytes = this.#campaigns.get(campaignNumber);
+    return bytes === undefined ? undefined : decodeCampaignState(bytes);
   }
 
   idsOfPhone(phoneNumber: string, window: PhoneWindow): MessageId[] {

@@ -28,24 +28,27 @@ const DEFAULTS = { status: "paused", lane: "transactional", timeToLiveSeconds: 8
 const UNCERTAIN_WAIT_SECONDS = 600;
 
 /** What a campaign has to look like, key by key. */
-export const checkCampaignShape: SchemaCheck = compileSchema(schema);
+export const checkCampaignShape: SchemaCheck<CampaignDocument> = compileSchema(schema);
 
 /**
  * The body of `PUT /api/campaigns/{id}` → a definition with its defaults. Environment references are not
  * replaced here: they are for those who may edit files.
  */
 export function checkCampaign(body: unknown): CampaignCheck {
-  const shapeFaults = checkCampaignShape(body);
-  if (shapeFaults.length > 0) return invalid(shapeFaults);
-  const document = body as CampaignDocument;
-  const faults = [...campaignFaults(document), ...missingSecretFaults(document)];
-  return faults.length > 0 ? invalid(faults) : { kind: "valid", definition: completedCampaign(document) };
+  const checked = checkCampaignShape(body);
+  if (checked.kind === "misfits") return invalid(checked.faults);
+  const faults = [...campaignFaults(checked.value), ...missingSecretFaults(checked.value)];
+  return faults.length > 0
+    ? invalid(faults)
+    : { kind: "valid", definition: completedCampaign(checked.value) };
 }
 
 /** What no single key shows: values that contradict each other. */
 export function campaignFaults(document: CampaignDocument): SchemaFault[] {
   return [
-    ...Object.entries(document.trigger.attributes).flatMap(([name, attribute]) => attributeFaults(name, attribute)),
+    ...Object.entries(document.trigger.attributes).flatMap(([name, attribute]) =>
+      attributeFaults(name, attribute),
+    ),
     ...buttonFaults(document),
   ];
 }
@@ -68,6 +71,7 @@ export function completedCampaign(document: CampaignDocument): CampaignDefinitio
     lane,
     uncertain: {
       waitSeconds: UNCERTAIN_WAIT_SECONDS,
+      // oxlint-disable-next-line unicorn/no-thenable -- the operators' word; a definition is never awaited
       then: lane === "marketing" ? "fail" : "resend",
       ...document.uncertain,
     },
@@ -76,22 +80,36 @@ export function completedCampaign(document: CampaignDocument): CampaignDefinitio
 }
 
 function invalid(faults: readonly SchemaFault[]): CampaignCheck {
-  return { kind: "invalid", faults: faults.map(({ path, message }) => ({ path: pathText(path), message })) };
+  return {
+    kind: "invalid",
+    faults: faults.map(({ path, message }) => ({ path: pathText(path), message })),
+  };
 }
 
 function attributeFaults(name: string, attribute: AttributeDefinition): SchemaFault[] {
   const faults: SchemaFault[] = [];
-  const add = (key: keyof AttributeDefinition, concerns: "key" | "value", message: string): void => {
+  const add = (
+    key: keyof AttributeDefinition,
+    concerns: "key" | "value",
+    message: string,
+  ): void => {
     faults.push({ path: ["trigger", "attributes", name, key], concerns, message });
   };
   const { type } = attribute;
-  if (name === "phoneNumber" && type !== "phone") add("type", "value", `expected phone, found "${type}"`);
+  if (name === "phoneNumber" && type !== "phone")
+    add("type", "value", `expected phone, found "${type}"`);
   if (type !== "phone") {
-    if (attribute.defaultRegion !== undefined) add("defaultRegion", "key", "only attributes of type phone have a region");
-    if (attribute.regionPath !== undefined) add("regionPath", "key", "only attributes of type phone have a region");
+    if (attribute.defaultRegion !== undefined)
+      add("defaultRegion", "key", "only attributes of type phone have a region");
+    if (attribute.regionPath !== undefined)
+      add("regionPath", "key", "only attributes of type phone have a region");
   }
   if (attribute.default !== undefined && !fitsType(attribute.default, attribute)) {
-    add("default", "value", `expected a value of type ${type}, found ${JSON.stringify(attribute.default)}`);
+    add(
+      "default",
+      "value",
+      `expected a value of type ${type}, found ${JSON.stringify(attribute.default)}`,
+    );
   }
   return faults;
 }
@@ -122,6 +140,8 @@ function buttonFaults({ template }: CampaignDocument): SchemaFault[] {
       return [];
     }
     const path = ["template", "buttons", place, "index"];
-    return [{ path, concerns: "value", message: `expected each button once, found ${index} again` }];
+    return [
+      { path, concerns: "value", message: `expected each button once, found ${index} again` },
+    ];
   });
 }

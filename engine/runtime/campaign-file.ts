@@ -16,7 +16,7 @@ import type { CampaignDocument } from "./campaign-definition.ts";
 import type { Environment } from "./environment-reference.ts";
 import { EngineError } from "./errors.ts";
 import type { FileFault } from "./file-fault.ts";
-import type { PathSegments } from "./yaml-document.ts";
+import type { SchemaFault } from "./schema-check.ts";
 import { checkSettings, readSettings, readText, unsetMessage } from "./settings-file.ts";
 import type { Settings } from "./settings-file.ts";
 
@@ -64,7 +64,10 @@ export function loadCampaignFolder(
   const texts = new Map<string, string>();
   const campaigns: CampaignFile[] = [];
   const owners = new Map<string, string>();
-  for (const file of settingsFiles(folder, { extensions: EXTENSIONS, filesMax: CAMPAIGN_FILES_MAX })) {
+  for (const file of settingsFiles(folder, {
+    extensions: EXTENSIONS,
+    filesMax: CAMPAIGN_FILES_MAX,
+  })) {
     const read = readText(file);
     if (read.kind === "unreadable") {
       campaigns.push({ kind: "refused", file, faults: [read.fault] });
@@ -84,9 +87,14 @@ export function settingsFiles(
   folder: string,
   options: { readonly extensions: ReadonlySet<string>; readonly filesMax: number },
 ): string[] {
-  const names = folderNames(folder).filter((name) => options.extensions.has(extname(name)) && !name.startsWith("."));
+  const names = folderNames(folder).filter(
+    (name) => options.extensions.has(extname(name)) && !name.startsWith("."),
+  );
   if (names.length > options.filesMax) {
-    throw new EngineError("ERR_CONFIG_UNREADABLE", `${folder}: ${names.length} files exceed the ${options.filesMax} allowed`);
+    throw new EngineError(
+      "ERR_CONFIG_UNREADABLE",
+      `${folder}: ${names.length} files exceed the ${options.filesMax} allowed`,
+    );
   }
   return names.toSorted().map((name) => join(folder, name));
 }
@@ -101,32 +109,32 @@ function folderNames(folder: string): string[] {
 }
 
 function campaignOf(file: string, text: string, environment: Environment): CampaignFile {
-  const result = readSettings({ file, text, environment, isSecret: (path) => SECRETS.test(path) });
+  const result = readSettings({
+    file,
+    text,
+    environment,
+    secrets: SECRETS,
+    unsetSecret: "omitted",
+  });
   if (result.kind === "malformed") return { kind: "refused", file, faults: result.faults };
   const { settings } = result;
   const unset = settings.unsetSecrets.map(({ path, variable }) =>
     settings.locate({ path, concerns: "value", message: unsetMessage(variable) }),
   );
-  for (const { path } of settings.unsetSecrets.toReversed()) removeAt(settings, path);
-  const faults = [...result.faults, ...definitionFaults(settings, unset.length > 0)];
-  if (faults.length > 0) return { kind: "refused", file, faults: [...faults, ...unset] };
-  return { kind: "loaded", file, definition: completedCampaign(settings.value as CampaignDocument), faults: unset };
+  const checked = checkSettings(checkCampaignShape, settings);
+  const shapeFaults =
+    checked.kind === "fits" ? contradictions(checked.value, settings) : checked.faults;
+  const faults = [...result.faults, ...shapeFaults.map(settings.locate)];
+  if (checked.kind === "misfits" || faults.length > 0)
+    return { kind: "refused", file, faults: [...faults, ...unset] };
+  return { kind: "loaded", file, definition: completedCampaign(checked.value), faults: unset };
 }
 
-function definitionFaults(settings: Settings, hasUnsetSecrets: boolean): FileFault[] {
-  const shapeFaults = checkSettings(checkCampaignShape, settings);
-  if (shapeFaults.length > 0) return shapeFaults.map(settings.locate);
-  const document = settings.value as CampaignDocument;
-  const secretFaults = hasUnsetSecrets ? [] : missingSecretFaults(document);
-  return [...campaignFaults(document), ...secretFaults].map(settings.locate);
-}
-
-/** Last first, so that the places of the others still hold. */
-function removeAt({ value }: Settings, path: PathSegments): void {
-  const parent = path.slice(0, -1).reduce((node, key) => (node as Record<string, unknown>)[key], value);
-  const key = path.at(-1);
-  if (Array.isArray(parent)) parent.splice(Number(key), 1);
-  else if (key !== undefined) delete (parent as Record<string, unknown>)[key];
+function contradictions(document: CampaignDocument, { unsetSecrets }: Settings): SchemaFault[] {
+  return [
+    ...campaignFaults(document),
+    ...(unsetSecrets.length > 0 ? [] : missingSecretFaults(document)),
+  ];
 }
 
 function claimed(campaign: CampaignFile, owners: Map<string, string>): CampaignFile {

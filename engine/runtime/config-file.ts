@@ -51,7 +51,7 @@ type SenderDocument = Pick<SenderConfig, "phoneNumberId" | "wabaId" | "accessTok
     readonly pairLimit?: Partial<SenderConfig["pairLimit"]>;
   };
 
-const checkShape = compileSchema(schema);
+const checkShape = compileSchema<ConfigDocument>(schema);
 
 /**
  * Reads the engine's configuration. Relative paths in it count from the working directory.
@@ -59,21 +59,30 @@ const checkShape = compileSchema(schema);
  * @throws EngineError ERR_CONFIG_UNREADABLE, or ERR_CONFIG_INVALID with a line for every fault: file, line,
  *   column, path, what is expected and the nearest known key.
  */
-export function loadConfig(options: { readonly file: string; readonly environment: Environment }): LoadedConfig {
+export function loadConfig(options: {
+  readonly file: string;
+  readonly environment: Environment;
+}): LoadedConfig {
   const { file, environment } = options;
   const read = readText(file);
-  if (read.kind === "unreadable") throw new EngineError("ERR_CONFIG_UNREADABLE", faultText(read.fault));
-  const result = readSettings({ file, text: read.text, environment, isSecret: (path) => SECRETS.test(path) });
+  if (read.kind === "unreadable")
+    throw new EngineError("ERR_CONFIG_UNREADABLE", faultText(read.fault));
+  const result = readSettings({
+    file,
+    text: read.text,
+    environment,
+    secrets: SECRETS,
+    unsetSecret: "empty",
+  });
   if (result.kind === "malformed") throw invalid(result.faults);
   const { settings } = result;
-  const shapeFaults = checkSettings(checkShape, settings);
-  // A sentence about the unset variable is better than one about the empty text it left behind.
+  const checked = checkSettings(checkShape, settings);
+  const shapeFaults =
+    checked.kind === "fits" ? sharedNumbers(checked.value.senders ?? {}) : checked.faults;
+  // A sentence about an unset variable is better than one about the empty text that it left behind.
   const faults = [...result.faults, ...shapeFaults.map(settings.locate)].filter(isFirstAtItsPlace);
-  if (faults.length > 0) throw invalid(faults);
-  const document = settings.value as ConfigDocument;
-  const clashes = sharedNumbers(document.senders ?? {});
-  if (clashes.length > 0) throw invalid(clashes.map(settings.locate));
-  return loadedFrom(document, settings);
+  if (checked.kind === "misfits" || faults.length > 0) throw invalid(faults);
+  return loadedFrom(checked.value, settings);
 }
 
 function isFirstAtItsPlace(fault: FileFault, index: number, all: readonly FileFault[]): boolean {
@@ -123,16 +132,32 @@ function completed(document: ConfigDocument): EngineConfig {
   return {
     server: { host: "127.0.0.1", port: 8080, ...document.server },
     dataDir: resolve(document.dataDir ?? "./data"),
-    stream: { driver: "embedded", servers: ["nats://127.0.0.1:4222"], replicas: 1, ...document.stream },
-    workers: workers === "auto" ? Math.max(1, Math.min(availableParallelism() - 1, WORKERS_MAX)) : workers,
+    stream: {
+      driver: "embedded",
+      servers: ["nats://127.0.0.1:4222"],
+      replicas: 1,
+      ...document.stream,
+    },
+    workers:
+      workers === "auto" ? Math.max(1, Math.min(availableParallelism() - 1, WORKERS_MAX)) : workers,
     whatsapp: { ...whatsapp, baseUrl: whatsapp.baseUrl.replace(/\/+$/, "") },
-    senders: Object.fromEntries(Object.entries(document.senders ?? {}).map(([id, sender]) => [id, completedSender(id, sender)])),
+    senders: Object.fromEntries(
+      Object.entries(document.senders ?? {}).map(([id, sender]) => [
+        id,
+        completedSender(id, sender),
+      ]),
+    ),
     limits: { triggersPerSecondPerKey: 1000, backlogMax: 1_000_000, ...document.limits },
   };
 }
 
 function completedSender(id: string, sender: SenderDocument): SenderConfig {
-  return { ...SENDER_DEFAULTS, ...sender, pairLimit: { ...SENDER_DEFAULTS.pairLimit, ...sender.pairLimit }, id };
+  return {
+    ...SENDER_DEFAULTS,
+    ...sender,
+    pairLimit: { ...SENDER_DEFAULTS.pairLimit, ...sender.pairLimit },
+    id,
+  };
 }
 
 function deepFrozen<Value>(value: Value): Value {

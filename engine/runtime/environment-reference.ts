@@ -9,7 +9,7 @@ export interface Substitution {
   readonly value: unknown;
   /** Where an environment variable was put in. */
   readonly replaced: readonly PathSegments[];
-  /** Variables that are not set, or blank; there the value is an empty text. */
+  /** Variables that are not set, or blank. There the value is an empty text, or left out. */
   readonly unset: readonly { readonly path: PathSegments; readonly variable: string }[];
   /** `${…}` that names no variable, such as `${my-secret}`; left as it is. */
   readonly malformed: readonly PathSegments[];
@@ -18,13 +18,23 @@ export interface Substitution {
 const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 const UNREADABLE = /\$\{(?![{A-Za-z_])|\$\{[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_}])/;
 
-/** A copy of `value` with every reference in its texts replaced. Keys are not looked at. */
-export function replaceReferences(value: unknown, environment: Environment): Substitution {
+const OMITTED = Symbol("omitted");
+
+/**
+ * A copy of `value` with every reference in its texts replaced. Keys are not looked at.
+ *
+ * @param isOmitted Where a value whose variable is not set is left out, rather than empty.
+ */
+export function replaceReferences(
+  value: unknown,
+  environment: Environment,
+  isOmitted: (path: PathSegments) => boolean = () => false,
+): Substitution {
   const replaced: PathSegments[] = [];
   const unset: { path: PathSegments; variable: string }[] = [];
   const malformed: PathSegments[] = [];
 
-  const replaceText = (text: string, path: PathSegments): string => {
+  const replaceText = (text: string, path: PathSegments): string | typeof OMITTED => {
     if (!text.includes("${")) return text;
     if (UNREADABLE.test(text)) malformed.push(path);
     let isReplaced = false;
@@ -38,15 +48,24 @@ export function replaceReferences(value: unknown, environment: Environment): Sub
       return "";
     });
     if (isReplaced) replaced.push(path);
-    return isUnset ? "" : result;
+    if (!isUnset) return result;
+    return isOmitted(path) ? OMITTED : "";
   };
 
   const walk = (node: unknown, path: PathSegments): unknown => {
     if (typeof node === "string") return replaceText(node, path);
-    if (Array.isArray(node)) return node.map((item, index) => walk(item, [...path, index]));
+    if (Array.isArray(node))
+      return node.map((item, index) => walk(item, [...path, index])).filter(isKept);
     if (typeof node !== "object" || node === null) return node;
-    return Object.fromEntries(Object.entries(node).map(([key, item]) => [key, walk(item, [...path, key])]));
+    const entries = Object.entries(node).map(
+      ([key, item]) => [key, walk(item, [...path, key])] as const,
+    );
+    return Object.fromEntries(entries.filter(([, item]) => isKept(item)));
   };
 
   return { value: walk(value, []), replaced, unset, malformed };
+}
+
+function isKept(item: unknown): boolean {
+  return item !== OMITTED;
 }

@@ -2,7 +2,7 @@
 // A value that may be secret (`writeOnly` in the schema, or put in from the environment) is never repeated.
 
 import { Ajv } from "ajv";
-import type { AnySchemaObject, ErrorObject } from "ajv";
+import type { ErrorObject, SchemaObject } from "ajv";
 
 import { nearestKey } from "./nearest-key.ts";
 import type { PathSegments } from "./yaml-document.ts";
@@ -16,23 +16,38 @@ export interface SchemaFault {
   readonly expectedTypes?: readonly string[];
 }
 
-/** Every fault of a value, in the schema's order; none when it fits. `isHidden` paths are not quoted. */
-export type SchemaCheck = (value: unknown, isHidden?: (path: PathSegments) => boolean) => SchemaFault[];
+export type SchemaCheckResult<Shape> =
+  | { readonly kind: "fits"; readonly value: Shape }
+  /** Every fault, in the schema's order. */
+  | { readonly kind: "misfits"; readonly faults: readonly SchemaFault[] };
+
+/** What stands at an `isHidden` path is not repeated in messages. */
+export type SchemaCheck<Shape> = (
+  value: unknown,
+  isHidden?: (path: PathSegments) => boolean,
+) => SchemaCheckResult<Shape>;
 
 /** One file with a fault in every line must not make a report that nobody reads. */
 const FAULTS_MAX = 100;
 const QUOTED_CHARACTERS_MAX = 40;
 
-/** Compiles once; `schema` is our own, never a client's. */
-export function compileSchema(schema: AnySchemaObject): SchemaCheck {
-  const ajv = new Ajv({ allErrors: true, verbose: true, strict: true, allowUnionTypes: true, discriminator: true });
-  const validate = ajv.compile(schema);
+/** Compiles once. `schema` is our own, never a client's, and describes `Shape`. */
+export function compileSchema<Shape>(schema: SchemaObject): SchemaCheck<Shape> {
+  const ajv = new Ajv({
+    allErrors: true,
+    verbose: true,
+    strict: true,
+    allowUnionTypes: true,
+    discriminator: true,
+  });
+  const validate = ajv.compile<Shape>(schema);
   return (value, isHidden = () => false) => {
-    if (validate(value)) return [];
-    return (validate.errors ?? [])
+    if (validate(value)) return { kind: "fits", value };
+    const faults = (validate.errors ?? [])
       .filter(isTelling)
       .slice(0, FAULTS_MAX)
       .map((error) => faultOf({ error, schema, value, isHidden }));
+    return { kind: "misfits", faults };
   };
 }
 
@@ -47,6 +62,10 @@ export function pathText(path: PathSegments): string {
   return text;
 }
 
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** `propertyNames` only repeats the fault of the name itself; a missing tag is already a missing key. */
 function isTelling({ keyword, params }: ErrorObject): boolean {
   if (keyword === "propertyNames") return false;
@@ -55,7 +74,7 @@ function isTelling({ keyword, params }: ErrorObject): boolean {
 
 interface Found {
   readonly error: ErrorObject;
-  readonly schema: AnySchemaObject;
+  readonly schema: SchemaObject;
   readonly value: unknown;
   readonly isHidden: (path: PathSegments) => boolean;
 }
@@ -66,7 +85,11 @@ function faultOf(found: Found): SchemaFault {
   const path = segmentsOf(error.instancePath, value);
   if (keyword === "additionalProperties") {
     const key = String(params["additionalProperty"]);
-    return { path: [...path, key], concerns: "key", message: unknownKey(key, Object.keys(parentSchema["properties"] ?? {})) };
+    return {
+      path: [...path, key],
+      concerns: "key",
+      message: unknownKey(key, Object.keys(partOf(parentSchema, "properties"))),
+    };
   }
   if (keyword === "required") {
     const key = String(params["missingProperty"]);
@@ -74,9 +97,10 @@ function faultOf(found: Found): SchemaFault {
     return { path: [...path, key], concerns: "key", message: `missing; expected ${expected}` };
   }
   if (keyword === "discriminator") {
-    const tags = (parentSchema["oneOf"] as { properties: { type: { const: string } } }[]).map((one) => one.properties.type.const);
+    const tag = String(params["tag"]);
+    const tags = tagsOf(parentSchema, tag);
     const message = `expected ${listed(tags)}${foundChoice(params["tagValue"], tags)}`;
-    return { path: [...path, String(params["tag"])], concerns: "value", message };
+    return { path: [...path, tag], concerns: "value", message };
   }
   if (error.propertyName !== undefined) {
     const message = `expected ${descriptionOf(parentSchema, schema)}`;
@@ -85,7 +109,7 @@ function faultOf(found: Found): SchemaFault {
   const isQuotable = parentSchema["writeOnly"] !== true && !found.isHidden(path);
   const message = valueMessage(error, descriptionOf(parentSchema, schema), isQuotable);
   return keyword === "type"
-    ? { path, concerns: "value", message, expectedTypes: [parentSchema["type"] as string | string[]].flat() }
+    ? { path, concerns: "value", message, expectedTypes: textsOf(parentSchema["type"]) }
     : { path, concerns: "value", message };
 }
 
@@ -97,7 +121,7 @@ function valueMessage(error: ErrorObject, expected: string, isQuotable: boolean)
     case "type":
       return `expected ${expected}, found ${kindOf(data)}${quotesHint(error)}`;
     case "enum": {
-      const choices = (params["allowedValues"] as unknown[]).map(String);
+      const choices = textsOf(params["allowedValues"]);
       return `expected ${listed(choices)}${isQuotable ? foundChoice(data, choices) : ""}`;
     }
     case "minimum":
@@ -110,7 +134,7 @@ function valueMessage(error: ErrorObject, expected: string, isQuotable: boolean)
       return `expected ${expected}, at most ${limit} characters, found ${String(data).length}`;
     case "maxItems":
     case "maxProperties":
-      return `expected ${expected}, at most ${limit}, found ${Object.keys(data as object).length}`;
+      return `expected ${expected}, at most ${limit}, found ${Object.keys(data ?? {}).length}`;
     case "pattern":
       return `expected ${expected}${found}`;
     default:
@@ -120,7 +144,9 @@ function valueMessage(error: ErrorObject, expected: string, isQuotable: boolean)
 
 function unknownKey(key: string, known: readonly string[]): string {
   const nearest = nearestKey(key, known);
-  return nearest === null ? "unknown key; none is known here" : `unknown key; the nearest known key is "${nearest}"`;
+  return nearest === null
+    ? "unknown key; none is known here"
+    : `unknown key; the nearest known key is "${nearest}"`;
 }
 
 function foundChoice(data: unknown, choices: readonly string[]): string {
@@ -130,7 +156,9 @@ function foundChoice(data: unknown, choices: readonly string[]): string {
 }
 
 function listed(choices: readonly string[]): string {
-  return choices.length < 2 ? choices.join("") : `${choices.slice(0, -1).join(", ")} or ${choices.at(-1) ?? ""}`;
+  return choices.length < 2
+    ? choices.join("")
+    : `${choices.slice(0, -1).join(", ")} or ${choices.at(-1) ?? ""}`;
 }
 
 function comparison(sign: string): string {
@@ -139,8 +167,10 @@ function comparison(sign: string): string {
 
 /** `phoneNumberId: 106540352242922` is the commonest slip of all: YAML takes it for a number. */
 function quotesHint({ data, params }: ErrorObject): string {
-  const wantsText = [params["type"]].flat().includes("string");
-  return wantsText && (typeof data === "number" || typeof data === "boolean") ? "; put it in quotes" : "";
+  const wantsText = textsOf(params["type"]).includes("string");
+  return wantsText && (typeof data === "number" || typeof data === "boolean")
+    ? "; put it in quotes"
+    : "";
 }
 
 function kindOf(data: unknown): string {
@@ -154,20 +184,47 @@ function kindOf(data: unknown): string {
 function quoted(data: unknown): string {
   if (typeof data === "number") return String(data);
   if (typeof data !== "string") return kindOf(data);
-  return JSON.stringify(data.length > QUOTED_CHARACTERS_MAX ? `${data.slice(0, QUOTED_CHARACTERS_MAX)}…` : data);
+  return JSON.stringify(
+    data.length > QUOTED_CHARACTERS_MAX ? `${data.slice(0, QUOTED_CHARACTERS_MAX)}…` : data,
+  );
 }
 
-function propertySchema(parent: AnySchemaObject, key: string): AnySchemaObject {
-  const named = (parent["properties"] as Record<string, AnySchemaObject> | undefined)?.[key];
-  const other = parent["additionalProperties"] as AnySchemaObject | boolean | undefined;
-  return named ?? (typeof other === "object" ? other : {});
+function propertySchema(parent: Readonly<Record<string, unknown>>, key: string): Readonly<Record<string, unknown>> {
+  const properties = partOf(parent, "properties");
+  return Object.hasOwn(properties, key)
+    ? partOf(properties, key)
+    : partOf(parent, "additionalProperties");
 }
 
-function descriptionOf(part: AnySchemaObject, root: AnySchemaObject): string {
-  const name = typeof part["$ref"] === "string" ? part["$ref"].replace("#/definitions/", "") : null;
-  const target = name === null ? part : ((root["definitions"] as Record<string, AnySchemaObject>)[name] ?? {});
-  if (typeof target["description"] === "string") return target["description"];
-  return target["const"] === undefined ? "another value" : String(target["const"]);
+function descriptionOf(part: Readonly<Record<string, unknown>>, root: Readonly<Record<string, unknown>>): string {
+  const { $ref } = part;
+  const target =
+    typeof $ref === "string"
+      ? partOf(partOf(root, "definitions"), $ref.replace("#/definitions/", ""))
+      : part;
+  return typeof target["description"] === "string" ? target["description"] : "another value";
+}
+
+function tagsOf(parent: Readonly<Record<string, unknown>>, tag: string): string[] {
+  const choices: unknown = parent["oneOf"];
+  if (!Array.isArray(choices)) return [];
+  return choices
+    .filter(isRecord)
+    .map((choice) => String(partOf(partOf(choice, "properties"), tag)["const"]));
+}
+
+/** An empty object where the schema has no such part. */
+function partOf(
+  schema: Readonly<Record<string, unknown>>,
+  key: string,
+): Readonly<Record<string, unknown>> {
+  const part = schema[key];
+  return isRecord(part) ? part : {};
+}
+
+/** One, or a list of them, as texts. */
+function textsOf(value: unknown): string[] {
+  return [value].flat().map(String);
 }
 
 /** A JSON pointer does not tell a list position from a key that is a number; the value does. */
@@ -177,7 +234,7 @@ function segmentsOf(pointer: string, root: unknown): (string | number)[] {
   for (const part of pointer.split("/").slice(1)) {
     const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
     segments.push(Array.isArray(node) ? Number(key) : key);
-    node = (node as Record<string, unknown> | null | undefined)?.[key];
+    node = Array.isArray(node) ? node[Number(key)] : isRecord(node) ? node[key] : undefined;
   }
   return segments;
 }

@@ -8,8 +8,8 @@ import { replaceReferences } from "./environment-reference.ts";
 import type { Environment } from "./environment-reference.ts";
 import { messageOf } from "./errors.ts";
 import type { FileFault } from "./file-fault.ts";
-import { pathText } from "./schema-check.ts";
-import type { SchemaCheck, SchemaFault } from "./schema-check.ts";
+import { isRecord, pathText } from "./schema-check.ts";
+import type { SchemaCheck, SchemaCheckResult, SchemaFault } from "./schema-check.ts";
 import { parseYaml } from "./yaml-document.ts";
 import type { PathSegments, YamlDocument } from "./yaml-document.ts";
 
@@ -23,11 +23,11 @@ export type TextResult =
 
 export interface Settings {
   readonly value: unknown;
-  /** Secrets whose environment variable is not set; there the value is an empty text. */
+  /** Secrets whose environment variable is not set. */
   readonly unsetSecrets: readonly { readonly path: PathSegments; readonly variable: string }[];
   /** True where the value, or a part of it, came from the environment. */
-  isFromEnvironment(path: PathSegments): boolean;
-  locate(fault: Omit<SchemaFault, "expectedTypes">): FileFault;
+  readonly isFromEnvironment: (path: PathSegments) => boolean;
+  readonly locate: (fault: SchemaFault) => FileFault;
 }
 
 export type SettingsResult =
@@ -39,43 +39,67 @@ export function readText(file: string): TextResult {
     const { size } = statSync(file);
     if (size > SETTINGS_BYTES_MAX) {
       const message = `${size} bytes exceed SETTINGS_BYTES_MAX ${SETTINGS_BYTES_MAX}`;
-      return { kind: "unreadable", isMissing: false, fault: { file, line: 1, column: 1, path: "", message } };
+      return {
+        kind: "unreadable",
+        isMissing: false,
+        fault: { file, line: 1, column: 1, path: "", message },
+      };
     }
     return { kind: "read", text: readFileSync(file, "utf8").replace(/^\uFEFF/, "") };
   } catch (error) {
     const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
     const message = isMissing ? "there is no such file" : `cannot be read: ${messageOf(error)}`;
-    return { kind: "unreadable", isMissing, fault: { file, line: 1, column: 1, path: "", message } };
+    return {
+      kind: "unreadable",
+      isMissing,
+      fault: { file, line: 1, column: 1, path: "", message },
+    };
   }
 }
 
-/**
- * @param isSecret Where an unset variable is no fault: a newcomer without credentials still gets an engine that
- *   runs, against the simulator. Its path is given as text, `senders.main.accessToken`.
- */
-export function readSettings(options: {
+export interface SettingsSource {
   readonly file: string;
   readonly text: string;
   readonly environment: Environment;
-  readonly isSecret: (path: string) => boolean;
-}): SettingsResult {
-  const { file, text, environment, isSecret } = options;
+  /**
+   * Where an unset variable is no fault, as a pattern of path texts such as `senders.main.accessToken`: a newcomer
+   * without credentials still gets an engine that runs, against the simulator.
+   */
+  readonly secrets: RegExp;
+  /** What an unset secret leaves behind: an empty text, or nothing. */
+  readonly unsetSecret: "empty" | "omitted";
+}
+
+export function readSettings(source: SettingsSource): SettingsResult {
+  const { file, text, environment } = source;
+  const isSecret = (path: PathSegments): boolean => source.secrets.test(pathText(path));
+  const isOmitted = (path: PathSegments): boolean =>
+    source.unsetSecret === "omitted" && isSecret(path);
   const parsed = parseYaml(text);
   if (parsed.kind === "malformed") {
-    return { kind: "malformed", faults: parsed.faults.map(({ at, message }) => ({ file, ...at, path: "", message })) };
+    return {
+      kind: "malformed",
+      faults: parsed.faults.map(({ at, message }) => ({ file, ...at, path: "", message })),
+    };
   }
-  const { value, replaced, unset, malformed } = replaceReferences(parsed.document.value, environment);
-  const locate = (fault: Omit<SchemaFault, "expectedTypes">): FileFault => located(file, parsed.document, fault);
+  const { value, replaced, unset, malformed } = replaceReferences(
+    parsed.document.value,
+    environment,
+    isOmitted,
+  );
+  const locate = (fault: SchemaFault): FileFault => located(file, parsed.document, fault);
   const fromEnvironment = new Set(replaced.map(pathText));
   const faults = [
     ...unset
-      .filter(({ path }) => !isSecret(pathText(path)))
-      .map(({ path, variable }) => locate({ path, concerns: "value", message: unsetMessage(variable) })),
+      .filter(({ path }) => !isSecret(path))
+      .map(({ path, variable }) =>
+        locate({ path, concerns: "value", message: unsetMessage(variable) }),
+      ),
     ...malformed.map((path) => locate({ path, concerns: "value", message: MALFORMED_REFERENCE })),
   ];
   const settings: Settings = {
     value,
-    unsetSecrets: unset.filter(({ path }) => isSecret(pathText(path))),
+    unsetSecrets: unset.filter(({ path }) => isSecret(path)),
     isFromEnvironment: (path) => fromEnvironment.has(pathText(path)),
     locate,
   };
@@ -83,35 +107,49 @@ export function readSettings(options: {
 }
 
 /**
- * Checks a value by a schema. `port: ${PORT}` is text to YAML, so where the schema asks for a number or a
- * boolean, a text from the environment is turned into one, in place.
+ * Checks settings by a schema. `port: ${PORT}` is text to YAML, so where the schema asks for a number or a boolean,
+ * a text from the environment is taken for one.
  */
-export function checkSettings(check: SchemaCheck, settings: Settings): SchemaFault[] {
-  const faults = check(settings.value, settings.isFromEnvironment);
-  const isConverted = faults.map((fault) => convertInPlace(fault, settings)).includes(true);
-  return isConverted ? check(settings.value, settings.isFromEnvironment) : faults;
+export function checkSettings<Shape>(
+  check: SchemaCheck<Shape>,
+  settings: Settings,
+): SchemaCheckResult<Shape> {
+  const { value, isFromEnvironment } = settings;
+  const result = check(value, isFromEnvironment);
+  if (result.kind === "fits") return result;
+  const convertible = result.faults.filter(
+    (fault) => fault.expectedTypes !== undefined && isFromEnvironment(fault.path),
+  );
+  if (convertible.length === 0) return result;
+  const converted = convertible.reduce(
+    (rest, { path, expectedTypes = [] }) => convertedAt(rest, path, expectedTypes),
+    value,
+  );
+  return check(converted, isFromEnvironment);
 }
 
 export function unsetMessage(variable: string): string {
   return `the environment variable ${variable} is not set`;
 }
 
-const MALFORMED_REFERENCE = "expected a reference such as ${SHOP_SECRET}: letters, digits and _ only";
+const MALFORMED_REFERENCE =
+  "expected a reference such as ${SHOP_SECRET}: letters, digits and _ only";
 
-function located(file: string, document: YamlDocument, fault: Omit<SchemaFault, "expectedTypes">): FileFault {
+function located(file: string, document: YamlDocument, fault: SchemaFault): FileFault {
   const { path, concerns, message } = fault;
   const at = concerns === "key" ? document.positionOfKey(path) : document.positionOf(path);
   return { file, ...at, path: pathText(path), message };
 }
 
-function convertInPlace({ path, expectedTypes }: SchemaFault, settings: Settings): boolean {
-  const key = path.at(-1);
-  if (expectedTypes === undefined || key === undefined || !settings.isFromEnvironment(path)) return false;
-  let parent = settings.value as Record<string | number, unknown>;
-  for (const segment of path.slice(0, -1)) parent = parent[segment] as Record<string | number, unknown>;
-  const text = String(parent[key]).trim();
-  if (expectedTypes.includes("boolean") && (text === "true" || text === "false")) parent[key] = text === "true";
-  else if (/^-?\d+(\.\d+)?$/.test(text)) parent[key] = Number(text);
-  else return false;
-  return true;
+function convertedAt(node: unknown, path: PathSegments, types: readonly string[]): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return typeof node === "string" ? convertedText(node.trim(), types) : node;
+  if (Array.isArray(node))
+    return node.map((item, index) => (index === key ? convertedAt(item, rest, types) : item));
+  return isRecord(node) ? { ...node, [key]: convertedAt(node[key], rest, types) } : node;
+}
+
+function convertedText(text: string, types: readonly string[]): unknown {
+  if (types.includes("boolean") && (text === "true" || text === "false")) return text === "true";
+  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }

@@ -2,13 +2,12 @@
 // template, or a whole answer of `GET /{wabaId}/message_templates` (`{ "data": [ … ] }`).
 
 import schema from "../../schemas/template.schema.json" with { type: "json" };
-import type { WhatsAppTemplate } from "../message/template.ts";
+import type { TemplateComponent, WhatsAppTemplate } from "../message/template.ts";
 import { settingsFiles } from "./campaign-file.ts";
 import type { FileFault } from "./file-fault.ts";
-import { compileSchema } from "./schema-check.ts";
+import { compileSchema, pathText } from "./schema-check.ts";
 import type { SchemaFault } from "./schema-check.ts";
 import { readText } from "./settings-file.ts";
-import { pathText } from "./schema-check.ts";
 import { parseYaml } from "./yaml-document.ts";
 import type { PathSegments, YamlDocument } from "./yaml-document.ts";
 
@@ -18,10 +17,20 @@ export interface TemplateFolder {
   readonly faults: readonly FileFault[];
 }
 
+/** A template as a file may have it: its id also as a number. */
+interface TemplateDocument {
+  readonly id?: string | number;
+  readonly name: string;
+  readonly language: string;
+  readonly status: string;
+  readonly category: string;
+  readonly components: readonly TemplateComponent[];
+}
+
 /** Meta allows 6,000 templates an account. */
 const TEMPLATE_FILES_MAX = 10_000;
 
-const checkTemplate = compileSchema(schema);
+const checkTemplate = compileSchema<TemplateDocument>(schema);
 
 /**
  * Reads every `*.json` of a folder; one that does not exist has none. Of two templates with one name and language
@@ -32,7 +41,10 @@ const checkTemplate = compileSchema(schema);
 export function loadTemplateFolder(folder: string): TemplateFolder {
   const templates = new Map<string, WhatsAppTemplate>();
   const faults: FileFault[] = [];
-  for (const file of settingsFiles(folder, { extensions: new Set([".json"]), filesMax: TEMPLATE_FILES_MAX })) {
+  for (const file of settingsFiles(folder, {
+    extensions: new Set([".json"]),
+    filesMax: TEMPLATE_FILES_MAX,
+  })) {
     for (const found of templatesOf(file)) {
       if (found.kind === "fault") {
         faults.push(found.fault);
@@ -48,7 +60,11 @@ export function loadTemplateFolder(folder: string): TemplateFolder {
 
 type Found =
   | { readonly kind: "fault"; readonly fault: FileFault }
-  | { readonly kind: "template"; readonly template: WhatsAppTemplate; readonly faultIfRepeated: FileFault };
+  | {
+      readonly kind: "template";
+      readonly template: WhatsAppTemplate;
+      readonly faultIfRepeated: FileFault;
+    };
 
 function templatesOf(file: string): Found[] {
   const read = readText(file);
@@ -56,7 +72,10 @@ function templatesOf(file: string): Found[] {
   // The YAML parser, since it knows lines and keeps template ids beyond 2^53 whole.
   const parsed = parseYaml(read.text);
   if (parsed.kind === "malformed") {
-    return parsed.faults.map(({ at, message }) => ({ kind: "fault", fault: { file, ...at, path: "", message } }));
+    return parsed.faults.map(({ at, message }) => ({
+      kind: "fault",
+      fault: { file, ...at, path: "", message },
+    }));
   }
   const { document } = parsed;
   const list = dataOf(document.value);
@@ -77,20 +96,23 @@ interface Candidate {
 }
 
 function foundAt(candidate: Candidate): Found[] {
-  const { path, value } = candidate;
-  const shapeFaults = checkTemplate(value);
-  if (shapeFaults.length > 0) {
-    return shapeFaults.map((fault) => ({ kind: "fault", fault: located(candidate, fault) }));
+  const checked = checkTemplate(candidate.value);
+  if (checked.kind === "misfits") {
+    return checked.faults.map((fault) => ({ kind: "fault", fault: located(candidate, fault) }));
   }
-  const template = withTextId(value as WhatsAppTemplate & { readonly id?: string | number });
+  const template = withTextId(checked.value);
   const message = `expected one template of a name and language, but ${template.name} in ${template.language} was there before`;
   return [
-    { kind: "template", template, faultIfRepeated: located(candidate, { path: ["name"], concerns: "value", message }) },
+    {
+      kind: "template",
+      template,
+      faultIfRepeated: located(candidate, { path: ["name"], concerns: "value", message }),
+    },
   ];
 }
 
-function withTextId(value: WhatsAppTemplate & { readonly id?: string | number }): WhatsAppTemplate {
-  return value.id === undefined ? value : { ...value, id: String(value.id) };
+function withTextId({ id, ...template }: TemplateDocument): WhatsAppTemplate {
+  return id === undefined ? template : { ...template, id: String(id) };
 }
 
 function located({ file, document, path }: Candidate, fault: SchemaFault): FileFault {

@@ -41,17 +41,28 @@ export function parseYaml(text: string): YamlResult {
     return parseText(text);
   } catch (error) {
     // A text nested some thousand levels deep exhausts the parser's stack.
-    return { kind: "malformed", faults: [{ at: { line: 1, column: 1 }, message: messageOf(error) }] };
+    return {
+      kind: "malformed",
+      faults: [{ at: { line: 1, column: 1 }, message: messageOf(error) }],
+    };
   }
 }
 
 function parseText(text: string): YamlResult {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, logLevel: "error" });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    stringKeys: true,
+    logLevel: "error",
+  });
   // An unresolved tag is only a warning to the parser, but here it is always a slip.
   const problems = [...document.errors, ...document.warnings];
   if (problems.length > 0) {
-    const faults = problems.map(({ pos, message }) => ({ at: positionAt(lines, pos[0]), message: plain(message) }));
+    const faults = problems.map(({ pos, message }) => ({
+      at: positionAt(lines, pos[0]),
+      message: plain(message),
+    }));
     return { kind: "malformed", faults };
   }
   keepLongIntegers(document);
@@ -69,7 +80,8 @@ function keepLongIntegers(document: Document): void {
   visit(document, {
     Scalar(_, node) {
       const isCut = typeof node.value === "number" && !Number.isSafeInteger(node.value);
-      if (isCut && node.source !== undefined && /^-?\d+$/.test(node.source)) node.value = node.source;
+      if (isCut && node.source !== undefined && /^-?\d+$/.test(node.source))
+        node.value = node.source;
     },
   });
 }
@@ -107,10 +119,16 @@ function findNodes(document: Document, path: PathSegments): FoundNodes {
   return found;
 }
 
-function childOf(document: Document, parent: Node | null, segment: string | number): FoundNodes | null {
+function childOf(
+  document: Document,
+  parent: Node | null,
+  segment: string | number,
+): FoundNodes | null {
   const node = isAlias(parent) ? (parent.resolve(document) ?? null) : parent;
   if (isMap<Node, Node | null>(node)) {
-    const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(segment));
+    const pair = node.items.find(
+      ({ key }) => isScalar(key) && String(key.value) === String(segment),
+    );
     return pair === undefined ? null : { node: pair.value ?? pair.key, key: pair.key };
   }
   if (isSeq<Node>(node)) {

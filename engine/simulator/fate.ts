@@ -4,7 +4,7 @@ import type { Chance } from "./chance.ts";
 import { compileDelay, type DelayDraw } from "./delay.ts";
 import type { Failure, LostShare, RecipientRule, Scenario } from "./scenario.ts";
 
-export type AnswerForm = "answered" | "cut" | "silent" | "garbled";
+type AnswerForm = "answered" | "cut" | "silent" | "garbled";
 
 export interface Fate {
   /** The error code of a refusal, or null: taken. */
@@ -107,11 +107,7 @@ export class Fates {
 
   #ruled(rule: RecipientRule): Fate {
     const { outcome } = rule;
-    const ordinary: Fate = {
-      ...TAKEN,
-      answerAfterMs: this.answerAfterMs(),
-      end: this.#endOfDelivered(),
-    };
+    const ordinary: Fate = taken(this.answerAfterMs(), this.#endOfDelivered());
     switch (outcome) {
       case "sent":
       case "delivered":
@@ -136,7 +132,7 @@ export class Fates {
   }
 
   #drawByChance(): Fate {
-    const ordinary: Fate = { ...TAKEN, answerAfterMs: this.answerAfterMs(), end: this.#drawEnd() };
+    const ordinary: Fate = taken(this.answerAfterMs(), this.#drawEnd());
     const failure = this.#drawFailure();
     return this.#maybeLost(failure === undefined ? this.#maybeHeld(ordinary) : failing(ordinary, failure));
   }
@@ -193,13 +189,9 @@ export class Fates {
   }
 }
 
-const TAKEN: Omit<Fate, "answerAfterMs" | "end"> = {
-  refusedCode: null,
-  isTaken: true,
-  form: "answered",
-  isHeld: false,
-  failedCode: null,
-};
+function taken(answerAfterMs: number, end: Fate["end"]): Fate {
+  return { refusedCode: null, isTaken: true, form: "answered", answerAfterMs, isHeld: false, end, failedCode: null };
+}
 
 function failing(fate: Fate, failure: Pick<Failure, "code" | "where">): Fate {
   if (failure.where === "answer") return { ...fate, refusedCode: failure.code, isTaken: false };

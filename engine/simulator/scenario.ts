@@ -79,17 +79,7 @@ export interface Failure {
   readonly where: "answer" | "webhook";
 }
 
-export type Outcome =
-  | "sent"
-  | "delivered"
-  | "read"
-  | "failed"
-  | "held"
-  | "dropped"
-  | "slow"
-  | "cut"
-  | "silent"
-  | "garbled";
+type Outcome = "sent" | "delivered" | "read" | "failed" | "held" | "dropped" | "slow" | "cut" | "silent" | "garbled";
 
 export interface RecipientRule {
   /** Digits that the number ends with. */
@@ -105,7 +95,7 @@ export interface RecipientRule {
   readonly times?: number;
 }
 
-export type PresetName = "perfect" | "realistic" | "rough";
+type PresetName = "perfect" | "realistic" | "rough";
 
 /** As a user writes it: sections and fields may be missing. */
 export type ScenarioInput = {
@@ -211,11 +201,7 @@ const PRESETS: Readonly<Record<PresetName, Scenario>> = {
   rough: ROUGH,
 };
 
-const validate = new Ajv({
-  allErrors: true,
-  strict: true,
-  allowUnionTypes: true,
-}).compile<Scenario>(scenarioSchema);
+const validate = new Ajv({ allErrors: true, strict: true, verbose: true }).compile<Scenario>(scenarioSchema);
 
 /** Checks a scenario from outside and completes it from its preset; tells all faults at once. */
 export function readScenario(input: unknown): ScenarioReading {
@@ -252,7 +238,9 @@ function schemaFaults(errors: readonly ErrorObject[]): string[] {
       if (error.keyword === "additionalProperties") {
         return `${place} has no field ${String(error.params["additionalProperty"])}`;
       }
-      return `${place} ${error.message ?? "is not valid"}`;
+      const allowed: unknown = error.params["allowedValues"];
+      const list = Array.isArray(allowed) ? ` (${allowed.join(", ")})` : "";
+      return `${place} ${error.message ?? "is not valid"}${list}`;
     });
 }
 

@@ -10,7 +10,7 @@ import type { ReceivedSend, SendAnswer } from "./received-send.ts";
 import type { Scenario } from "./scenario.ts";
 import { readSend, type SendRequest } from "./send-request.ts";
 import { SlidingWindow } from "./sliding-window.ts";
-import type { SimulatedNumber, StatusReport, TakenMessage } from "./status-notification.ts";
+import { takenMessage, type SimulatedNumber, type StatusReport, type TakenMessage } from "./status-notification.ts";
 import { TemplateBook } from "./template-book.ts";
 
 export interface SimulatedSender {
@@ -37,8 +37,8 @@ export interface SendDecision {
   readonly httpStatus: number;
   readonly body: string;
   readonly answerAfterMs: number;
-  /** Reports of the message's statuses, each with the delay after which it is posted. */
-  readonly reports: readonly { readonly report: StatusReport; readonly postedAfterMs: number }[];
+  /** Of the message's statuses, all those to come. */
+  readonly reports: readonly StatusReport[];
   readonly received: ReceivedSend;
 }
 
@@ -63,7 +63,7 @@ const WINDOW_MS = 1000;
 const GARBLED_STATUS = 502;
 const GARBLED_BODY =
   "<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry, something went wrong.</body></html>";
-const NO_REPORTS: SendDecision["reports"] = [];
+const NO_REPORTS: readonly StatusReport[] = [];
 
 export class SendDesk {
   readonly #numbers = new Map<string, NumberState>();
@@ -179,30 +179,31 @@ export class SendDesk {
     if (fate.form === "answered" && fate.refusedCode !== null) {
       return this.#refuse(call, request, { code: fate.refusedCode }, fitting.text, fate.answerAfterMs);
     }
-    const wamid = fate.isTaken ? this.#nextWamid(request.waId) : null;
+    const { text, category } = fitting;
+    const { waId, callbackData } = request;
+    const { apiVersion } = call;
+    const wamid = fate.isTaken ? this.#nextWamid(waId) : null;
+    const message = wamid === null ? null : takenMessage({ number, waId, category, apiVersion, wamid, callbackData });
     return {
       form: fate.form,
       httpStatus: fate.form === "garbled" ? GARBLED_STATUS : 200,
       body: fate.form === "answered" ? acceptedBody(request, wamid ?? "", fate.isHeld) : GARBLED_BODY,
       answerAfterMs: fate.answerAfterMs,
-      reports:
-        wamid === null ? NO_REPORTS : this.#reports(call, fate, takenMessage(call, request, number, fitting, wamid)),
-      received: this.#receivedSend(call, request, fitting.text, {
+      reports: message === null ? NO_REPORTS : this.#reports(call, fate, message),
+      received: this.#receivedSend(call, request, text, {
         answer: answerOf(fate, wamid),
-        end: wamid === null ? null : { status: fate.end, errorCode: fate.failedCode },
+        end: message === null ? null : { status: fate.end, errorCode: fate.failedCode },
       }),
     };
   }
 
-  #reports(call: SendCall, fate: Fate, message: TakenMessage): SendDecision["reports"] {
+  #reports(call: SendCall, fate: Fate, message: TakenMessage): readonly StatusReport[] {
     return this.#fates.updates(fate).map((update) => ({
-      postedAfterMs: update.postedAfterMs,
-      report: {
-        message,
-        status: update.status,
-        atMs: call.at.wallMs + update.happensAfterMs,
-        errorCode: update.errorCode,
-      },
+      message,
+      status: update.status,
+      atMs: call.at.wallMs + update.happensAfterMs,
+      errorCode: update.errorCode,
+      dueMonotonicMs: call.at.monotonicMs + update.postedAfterMs,
     }));
   }
 
@@ -283,24 +284,6 @@ function numberState(sender: SimulatedSender): NumberState {
 function pairLimitOf(scenario: Scenario): PairLimit | null {
   const { pair } = scenario.limits;
   return pair === "ignored" ? null : new PairLimit({ periodMs: pair.periodSeconds * 1000, burst: pair.burst });
-}
-
-function takenMessage(
-  call: SendCall,
-  request: SendRequest,
-  number: SimulatedNumber,
-  fitting: { readonly category: string },
-  wamid: string,
-): TakenMessage {
-  const { waId, callbackData } = request;
-  return {
-    number,
-    wamid,
-    waId,
-    callbackData,
-    category: fitting.category,
-    apiVersion: call.apiVersion,
-  };
 }
 
 function acceptedBody(request: SendRequest, wamid: string, isHeld: boolean): string {

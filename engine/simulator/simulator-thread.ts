@@ -29,6 +29,8 @@ interface Waiter {
   reject(error: Error): void;
 }
 
+/** What the log keeps would otherwise be copied several times before it counts as old. */
+const YOUNG_GENERATION_MB = 64;
 /** The number of the thread's own first message. */
 const START = 0;
 
@@ -60,7 +62,10 @@ class Thread {
   #isClosing = false;
 
   constructor(options: SimulatorOptions) {
-    this.#worker = new Worker(new URL("./simulator-thread-worker.js", import.meta.url), { workerData: options });
+    this.#worker = new Worker(new URL("./simulator-thread-worker.js", import.meta.url), {
+      workerData: options,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     this.started = this.#wait(START);
     this.#worker.on("message", (result: NumberedResult) => this.#settle(result));
     this.#worker.on("error", (error) => this.#rejectAll(error));

@@ -13,13 +13,15 @@ export interface SimulatedNumber {
   readonly displayPhoneNumber: string;
 }
 
-/** A message that the simulator took. */
+/** A message that the simulator took. What several reports repeat is written once, as JSON. */
 export interface TakenMessage {
   readonly number: SimulatedNumber;
-  readonly wamid: string;
   readonly waId: string;
-  /** `biz_opaque_callback_data`, or empty. */
-  readonly callbackData: string;
+  /** Business-scoped. */
+  readonly userId: string;
+  readonly wamidJson: string;
+  /** `biz_opaque_callback_data`; empty when the send had none. */
+  readonly callbackDataJson: string;
   /** Of the template, lower case. */
   readonly category: string;
   /** Major Graph API version of the send. */
@@ -32,11 +34,31 @@ export interface StatusReport {
   /** Epoch milliseconds; Meta tells whole seconds. */
   readonly atMs: number;
   readonly errorCode: number | null;
+  /** When it is due at the subscriber, on the clock that never jumps. */
+  readonly dueMonotonicMs: number;
 }
 
 /** From this version on only free-entry-point windows carry `conversation`. */
 const CONVERSATION_UNTIL_VERSION = 24;
 const DAY_SECONDS = 86_400;
+
+export function takenMessage(
+  message: Pick<TakenMessage, "number" | "waId" | "category" | "apiVersion"> & {
+    readonly wamid: string;
+    /** Empty for none. */
+    readonly callbackData: string;
+  },
+): TakenMessage {
+  return {
+    number: message.number,
+    waId: message.waId,
+    userId: userIdOf(message.waId),
+    wamidJson: quote(message.wamid),
+    callbackDataJson: message.callbackData === "" ? "" : quote(message.callbackData),
+    category: message.category,
+    apiVersion: message.apiVersion,
+  };
+}
 
 export function notificationBody(reports: readonly StatusReport[], updatesPerChangeMax: number): Buffer {
   const entries: string[] = [];
@@ -56,8 +78,8 @@ export function signBody(body: Uint8Array, appSecret: string): string {
   return `sha256=${createHmac("sha256", appSecret).update(body).digest("hex")}`;
 }
 
-/** The business-scoped user id: the same person has the same one, and it tells nothing of the number. */
-export function userIdOf(waId: string): string {
+/** The same person has the same one, and it tells nothing of the number. */
+function userIdOf(waId: string): string {
   let low = 0x811c9dc5;
   let high = 0x9747b28c;
   for (let index = 0; index < waId.length; index++) {
@@ -88,7 +110,7 @@ function changes(reports: readonly StatusReport[], updatesPerChangeMax: number):
 function change(number: SimulatedNumber, reports: readonly StatusReport[]): string {
   const contacts = reports
     .filter((report) => report.status !== "failed")
-    .map(({ message }) => `{"wa_id":"${message.waId}","user_id":"${userIdOf(message.waId)}"}`);
+    .map(({ message }) => `{"wa_id":"${message.waId}","user_id":"${message.userId}"}`);
   const metadata = `{"display_phone_number":${quote(number.displayPhoneNumber)},"phone_number_id":${quote(number.phoneNumberId)}}`;
   const contactsField = contacts.length > 0 ? `"contacts":[${contacts.join(",")}],` : "";
   const statuses = reports.map(statusItem).join(",");
@@ -100,9 +122,9 @@ function statusItem(report: StatusReport): string {
   const isFailed = status === "failed";
   const atSeconds = Math.floor(report.atMs / 1000);
   return (
-    `{"id":${quote(message.wamid)},"status":"${status}","timestamp":"${atSeconds}","recipient_id":"${message.waId}"` +
-    (isFailed ? "" : `,"recipient_user_id":"${userIdOf(message.waId)}"`) +
-    (message.callbackData === "" ? "" : `,"biz_opaque_callback_data":${quote(message.callbackData)}`) +
+    `{"id":${message.wamidJson},"status":"${status}","timestamp":"${atSeconds}","recipient_id":"${message.waId}"` +
+    (isFailed ? "" : `,"recipient_user_id":"${message.userId}"`) +
+    (message.callbackDataJson === "" ? "" : `,"biz_opaque_callback_data":${message.callbackDataJson}`) +
     (isFailed ? "" : conversation(message, status, atSeconds) + pricing(message.category)) +
     (isFailed && report.errorCode !== null ? `,"errors":${escapeLikeMeta(statusErrors(report.errorCode))}` : "") +
     "}"
@@ -111,7 +133,7 @@ function statusItem(report: StatusReport): string {
 
 function conversation(message: TakenMessage, status: string, atSeconds: number): string {
   if (message.apiVersion >= CONVERSATION_UNTIL_VERSION) return "";
-  const id = Buffer.from(message.wamid.slice(-24), "latin1").toString("hex").slice(0, 32);
+  const id = Buffer.from(message.wamidJson.slice(-25, -1), "latin1").toString("hex").slice(0, 32);
   const expiry = status === "sent" ? `"expiration_timestamp":"${atSeconds + DAY_SECONDS}",` : "";
   return `,"conversation":{"id":"${id}",${expiry}"origin":{"type":"${message.category}"}}`;
 }

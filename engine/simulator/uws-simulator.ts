@@ -30,10 +30,10 @@ import { addReadRoutes } from "./uws-read-routes.ts";
 import { WebhookOutbox } from "./webhook-http-outbox.ts";
 import { createWamids } from "./wamid.ts";
 
-type Waiting =
-  | { readonly kind: "answer"; readonly exchange: UwsExchange; readonly decision: SendDecision }
-  | { readonly kind: "report"; readonly report: StatusReport }
-  | { readonly kind: "silence"; readonly exchange: UwsExchange };
+interface WaitingAnswer {
+  readonly exchange: UwsExchange;
+  readonly decision: SendDecision;
+}
 
 const RECEIVED_MAX = 250_000;
 const BODY_BYTES_MAX = 1024 * 1024;
@@ -60,15 +60,16 @@ class UwsSimulator implements Simulator {
   readonly #uws = loadUws().uws;
   readonly #app = this.#uws.App();
   readonly #desk: SendDesk;
-  readonly #wheel: TimerWheel<Waiting>;
+  readonly #answers: TimerWheel<WaitingAnswer>;
+  readonly #reports: TimerWheel<StatusReport>;
   readonly #outbox: WebhookOutbox;
   readonly #received: ReceivedSends;
   readonly #counts = new AnswerCounts();
   readonly #logFile: ReceivedLogFile | null;
   #templates: readonly WhatsAppTemplate[];
   #scenario: Scenario;
-  #pendingAnswers = 0;
-  #pendingUpdates = 0;
+  /** Of those in `#answers`: the ones that will never come. */
+  #silences = 0;
   #cancelTick: (() => void) | null = null;
   #idleWaiters: (() => void)[] = [];
   #isClosed = false;
@@ -80,7 +81,8 @@ class UwsSimulator implements Simulator {
     this.#chance = createChance(this.seed);
     this.#scenario = checkedScenario(options.scenario ?? {});
     this.#templates = options.templates;
-    this.#wheel = new TimerWheel(TICK_MS, clock.monotonicMs());
+    this.#answers = new TimerWheel(TICK_MS, clock.monotonicMs());
+    this.#reports = new TimerWheel(TICK_MS, clock.monotonicMs());
     this.#received = new ReceivedSends(options.receivedMax ?? RECEIVED_MAX);
     this.#logFile = options.logFile === undefined ? null : new ReceivedLogFile(options.logFile);
     this.#desk = new SendDesk({
@@ -146,8 +148,8 @@ class UwsSimulator implements Simulator {
     return {
       seed: this.seed,
       answers: this.#counts.stats(),
-      pendingAnswers: this.#pendingAnswers,
-      pendingUpdates: this.#pendingUpdates,
+      pendingAnswers: this.#answers.size - this.#silences,
+      pendingUpdates: this.#reports.size,
       webhooks: this.#outbox.stats(),
       numbers: this.#desk.stats(),
       forgotten: this.#received.forgotten,
@@ -202,15 +204,12 @@ class UwsSimulator implements Simulator {
     this.#received.add(decision.received);
     this.#counts.add(decision.received);
     this.#logFile?.add(decision.received);
-    for (const { report, postedAfterMs } of decision.reports) {
-      this.#pendingUpdates++;
-      this.#wheel.add({ kind: "report", report }, at.monotonicMs + postedAfterMs);
-    }
+    for (const report of decision.reports) this.#reports.add(report, report.dueMonotonicMs);
     if (decision.form === "silent") {
-      this.#wheel.add({ kind: "silence", exchange }, at.monotonicMs + SILENCE_MS_MAX);
+      this.#silences++;
+      this.#answers.add({ exchange, decision }, at.monotonicMs + SILENCE_MS_MAX);
     } else if (decision.answerAfterMs > 0) {
-      this.#pendingAnswers++;
-      this.#wheel.add({ kind: "answer", exchange, decision }, at.monotonicMs + decision.answerAfterMs);
+      this.#answers.add({ exchange, decision }, at.monotonicMs + decision.answerAfterMs);
     } else {
       answerSend(exchange, decision);
     }
@@ -220,26 +219,16 @@ class UwsSimulator implements Simulator {
   #tick(): void {
     this.#cancelTick = null;
     this.#fineClock.correct();
-    this.#wheel.advance(this.#clock.monotonicMs(), (waiting) => this.#due(waiting));
-    this.#outbox.flush(this.#clock.monotonicMs());
+    const nowMs = this.#clock.monotonicMs();
+    this.#answers.advance(nowMs, ({ exchange, decision }) => {
+      if (decision.form === "silent") this.#silences--;
+      answerSend(exchange, decision);
+    });
+    this.#reports.advance(nowMs, (report) => this.#outbox.add(report));
+    this.#outbox.flush(nowMs);
     this.#logFile?.flush();
     this.#tellIdle();
-    if (this.#wheel.size > 0 || !this.#outbox.isEmpty) this.#keepTicking();
-  }
-
-  #due(waiting: Waiting): void {
-    switch (waiting.kind) {
-      case "report":
-        this.#pendingUpdates--;
-        this.#outbox.add(waiting.report);
-        return;
-      case "answer":
-        this.#pendingAnswers--;
-        answerSend(waiting.exchange, waiting.decision);
-        return;
-      case "silence":
-        waiting.exchange.cut();
-    }
+    if (this.#answers.size > 0 || this.#reports.size > 0 || !this.#outbox.isEmpty) this.#keepTicking();
   }
 
   #keepTicking(): void {
@@ -253,7 +242,8 @@ class UwsSimulator implements Simulator {
   }
 
   #isIdle(): boolean {
-    return this.#isClosed || (this.#pendingAnswers === 0 && this.#pendingUpdates === 0 && this.#outbox.isEmpty);
+    const hasAnswered = this.#answers.size === this.#silences;
+    return this.#isClosed || (hasAnswered && this.#reports.size === 0 && this.#outbox.isEmpty);
   }
 
   #tellIdle(): void {
@@ -270,7 +260,7 @@ class UwsSimulator implements Simulator {
 }
 
 function answerSend(exchange: UwsExchange, decision: SendDecision): void {
-  if (decision.form === "cut") exchange.cut();
+  if (decision.form === "cut" || decision.form === "silent") exchange.cut();
   else {
     const contentType = decision.form === "garbled" ? HTML_TYPE : JSON_TYPE;
     exchange.answer({ status: decision.httpStatus, contentType, body: decision.body });

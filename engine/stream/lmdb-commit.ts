@@ -5,6 +5,8 @@
 // gone. So the first failure is the last write; readers go on. engine/ledger/lmdb-commit.ts is this file's twin,
 // because stages do not import each other.
 
+import { statfsSync } from "node:fs";
+
 import { type Database, open, type RootDatabaseOptionsWithPath } from "lmdb";
 
 import { EngineError, type ErrorCode, messageOf } from "../runtime/errors.ts";
@@ -40,6 +42,9 @@ export interface Committer {
 const TABLES_MAX = 8;
 /** ENOSPC, EDQUOT, EFBIG, MDB_MAP_FULL: the write did not fit, the disk itself is sound. */
 const FULL_CODES: ReadonlySet<unknown> = new Set([28, 122, 27, -30792]);
+const EIO = 5;
+/** One commit may need this much; with less a write cut short is no sign of a failing disk. */
+const FREE_BYTES_MIN = 16 * 1024 * 1024;
 
 /**
  * Opens or creates the environment at `path`, a folder or a file name with an extension. Files get mode 0600.
@@ -53,6 +58,8 @@ export function openEnvironment(path: string): ReturnType<typeof open<Uint8Array
     path,
     encoding: "binary",
     maxDbs: TABLES_MAX,
+    // On, lmdb-js makes a second promise a transaction that nobody can handle: its rejection would end the process.
+    eventTurnBatching: false,
     // A VM snapshot or a volume that lost writes keeps the boot id: trust only what was flushed.
     safeRestore: true,
     // Not in lmdb's typings; read by its native open (src/env.cpp).
@@ -61,7 +68,10 @@ export function openEnvironment(path: string): ReturnType<typeof open<Uint8Array
   return open<Uint8Array>(options);
 }
 
-export function createCommitter(environment: Environment, code: ErrorCode): Committer {
+export function createCommitter(
+  environment: Environment,
+  { path, code }: { readonly path: string; readonly code: ErrorCode },
+): Committer {
   let failure: WriteFailure | null = null;
   // One at a time: lmdb's `flushed` speaks of the newest transaction, and never settles if that one fails.
   let last: Promise<unknown> = Promise.resolve();
@@ -73,7 +83,7 @@ export function createCommitter(environment: Environment, code: ErrorCode): Comm
       await environment.flushed;
     } catch (error) {
       const cause = await causeOf(error);
-      failure = failureOf(cause);
+      failure = failureOf(cause, path);
       throw new EngineError(code, failure.message, { cause });
     }
   }
@@ -102,9 +112,10 @@ async function causeOf(error: unknown): Promise<unknown> {
   }
 }
 
-function failureOf(cause: unknown): WriteFailure {
+function failureOf(cause: unknown, path: string): WriteFailure {
   const errno = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  if (FULL_CODES.has(errno)) {
+  // LMDB calls a write that was cut short EIO, and on a full disk the first one that fails often is.
+  if (FULL_CODES.has(errno) || (errno === EIO && hasNoSpace(path))) {
     return {
       kind: "full",
       message: `no space to write (${messageOf(cause)}); nothing more is written until a restart with free space`,
@@ -114,4 +125,13 @@ function failureOf(cause: unknown): WriteFailure {
     kind: "broken",
     message: `the disk failed (${messageOf(cause)}); what is read from now on may be wrong, the process must end`,
   };
+}
+
+function hasNoSpace(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize < FREE_BYTES_MIN;
+  } catch {
+    return false;
+  }
 }

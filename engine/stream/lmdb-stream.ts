@@ -90,7 +90,7 @@ class EmbeddedStream implements LmdbStream {
     this.#environment = openEnvironment(path);
     this.#tables = openStreamTables(this.#environment);
     this.#claims = new LmdbClaims(this.#tables.claims);
-    this.#committer = createCommitter(this.#environment, "ERR_STREAM_WRITE");
+    this.#committer = createCommitter(this.#environment, { path, code: "ERR_STREAM_WRITE" });
     const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partition);
     this.#last = partitions.map((partition) => this.#tables.head(partition));
     this.#trimmed = partitions.map(

@@ -172,7 +172,10 @@ class PooledClient implements CloudApiClient, ExchangeKeeper {
     return target;
   }
 
-  /** One timer for all: it is set for the oldest and finds out when it rings who is still there. */
+  /**
+   * One timer for all: it is set for the oldest and finds out when it rings who is still there. It also answers what
+   * undici forgets: after a certificate of another name the requests queued behind are never looked at again.
+   */
   #arm(): void {
     const dueAtMs = Math.min(firstDueAtMs(this.#waiting), firstDueAtMs(this.#underway));
     if (dueAtMs === Infinity) return;

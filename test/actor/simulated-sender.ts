@@ -44,6 +44,8 @@ export interface SimulatedMessage {
   unknown: number;
   wasParked: boolean;
   firstDispatch: number;
+  /** In simulated time, like the next. */
+  readonly acceptedAtMs: number;
   endedAtMs: number;
 }
 
@@ -53,6 +55,8 @@ export interface SimulationOptions {
   answer(message: SimulatedMessage, arrivalMs: number): Answer;
   /** Between a decision and its departure. Default 0. */
   readonly commitMs?: () => number;
+  /** Rounds only when the actor asked for one, instead of after each input. Default false. */
+  readonly obeysWakesOnly?: boolean;
 }
 
 const EPOCH_MS = 1_790_000_000_000;
@@ -76,6 +80,7 @@ export class SimulatedSender {
   #intents: SimulatedMessage[] = [];
   #isCommitting = false;
   #isRoundDue = false;
+  #wakeAtMs = Infinity;
   #sequence = 0;
   #firstDispatches = 0;
 
@@ -111,6 +116,7 @@ export class SimulatedSender {
       unknown: 0,
       wasParked: false,
       firstDispatch: -1,
+      acceptedAtMs: this.nowMs,
       endedAtMs: 0,
     };
     this.messages.set(messageId, message);
@@ -123,7 +129,7 @@ export class SimulatedSender {
 
   give(input: SenderInput): void {
     for (const effect of step(this.#sender, input, this.#now())) this.#perform(effect);
-    this.#scheduleRound();
+    if (this.#options.obeysWakesOnly !== true) this.#scheduleRound();
   }
 
   at(atMs: number, call: () => void): void {
@@ -175,8 +181,7 @@ export class SimulatedSender {
     if (this.keepsEffects) this.effects.push(effect);
     switch (effect.kind) {
       case "wake":
-        assert.ok(effect.atMonotonicMs >= this.nowMs - 1e-6 || effect.atMonotonicMs > 0);
-        this.at(Math.max(this.nowMs, effect.atMonotonicMs), () => this.#scheduleRound());
+        this.#wakeAt(Math.max(this.nowMs, effect.atMonotonicMs));
         return;
       case "blocked":
       case "unblocked":
@@ -187,7 +192,11 @@ export class SimulatedSender {
           this.at(this.nowMs, () => this.#refill(effect.campaignNumber));
         }
         return;
-      default:
+      case "dispatch":
+      case "accepted":
+      case "returned":
+      case "park":
+      case "finish":
         this.#performOn(this.#message(effect.messageId), effect);
     }
   }
@@ -197,6 +206,7 @@ export class SimulatedSender {
       case "dispatch":
         assert.equal(message.status, "mailbox", `${effect.messageId} is dispatched while ${message.status}`);
         assert.equal(effect.attempt, message.attempts + 1);
+        assert.equal(this.settingsOf(message.dispatch.campaignNumber).isPaused, false, "a paused campaign dispatches");
         message.status = "inFlight";
         message.dispatches++;
         if (message.firstDispatch < 0) message.firstDispatch = this.#firstDispatches++;
@@ -236,21 +246,34 @@ export class SimulatedSender {
       message.status = "mailbox";
       const due = { ...dispatch, attempts: message.attempts };
       this.give({ kind: "due", dispatch: due, status: message.parkedAs });
-      // The due index is read again before the ledger knows: the actor must not take it for another message.
-      if (message.endedAtMs === 0 && message.status === "mailbox" && this.#options.random() < 0.1) {
-        this.give({ kind: "due", dispatch: due, status: message.parkedAs });
-      }
+      // The due index may be read again before the ledger knows: the actor must not take it for another message.
+      const againAtMs = this.nowMs + this.#options.random() * 100;
+      if (this.#options.random() < 0.1) this.at(againAtMs, () => this.#giveTwice(message, due));
     };
     this.at(Math.max(this.nowMs, dueAtMs - EPOCH_MS), look);
   }
 
+  #giveTwice(message: SimulatedMessage, due: Dispatch): void {
+    const isHere = message.status === "mailbox" || message.status === "inFlight";
+    if (isHere && message.attempts === due.attempts)
+      this.give({ kind: "due", dispatch: due, status: message.parkedAs });
+  }
+
   // Rounds as a thread works them: ticks go on while the commit of the round before is under way.
+
+  #wakeAt(atMs: number): void {
+    this.#wakeAtMs = atMs;
+    this.at(atMs, () => {
+      if (this.#wakeAtMs === atMs) this.#scheduleRound();
+    });
+  }
 
   #scheduleRound(): void {
     if (this.#isRoundDue) return;
     this.#isRoundDue = true;
     this.at(this.nowMs, () => {
       this.#isRoundDue = false;
+      this.#wakeAtMs = Infinity;
       for (const effect of step(this.#sender, { kind: "tick" }, this.#now())) this.#perform(effect);
       this.#commit();
     });
@@ -263,6 +286,7 @@ export class SimulatedSender {
     this.#intents = [];
     this.at(this.nowMs + (this.#options.commitMs?.() ?? 0), () => {
       this.#isCommitting = false;
+      if (this.#intents.length > 0) this.at(this.nowMs, () => this.#commit());
       this.give({ kind: "departed", monotonicMs: this.nowMs, count: intents.length });
       for (const message of intents) this.#send(message);
     });

@@ -2,7 +2,12 @@
 
 import assert from "node:assert/strict";
 
-import type { AttributeDefinition, CampaignDefinition, TemplateUse, TriggerDefinition } from "../../engine/message/campaign.ts";
+import type {
+  AttributeDefinition,
+  CampaignDefinition,
+  TemplateUse,
+  TriggerDefinition,
+} from "../../engine/message/campaign.ts";
 import type { TemplateComponent, WhatsAppTemplate } from "../../engine/message/template.ts";
 import { compileCampaign } from "../../engine/campaign/compiled-campaign.ts";
 import type { CompiledCampaign } from "../../engine/campaign/compiled-campaign.ts";
@@ -36,8 +41,13 @@ export function campaignOf(parts: CampaignParts = {}): CampaignDefinition {
     status: "active",
     lane: parts.lane ?? "transactional",
     timeToLiveSeconds: 3600,
+    // oxlint-disable-next-line unicorn/no-thenable -- the configuration's own word
     uncertain: { waitSeconds: 600, then: "resend" },
-    trigger: { auth: { type: "apiKey" }, attributes: parts.attributes ?? ORDER_ATTRIBUTES, ...parts.trigger },
+    trigger: {
+      auth: { type: "apiKey" },
+      attributes: parts.attributes ?? ORDER_ATTRIBUTES,
+      ...parts.trigger,
+    },
     template: {
       name: "order_confirmation",
       language: "en_US",
@@ -52,7 +62,12 @@ export interface TemplateParts extends Partial<WhatsAppTemplate> {
   readonly buttons?: TemplateComponent["buttons"];
 }
 
-export function templateOf({ header, body, buttons, ...rest }: TemplateParts = {}): WhatsAppTemplate {
+export function templateOf({
+  header,
+  body,
+  buttons,
+  ...rest
+}: TemplateParts = {}): WhatsAppTemplate {
   return {
     id: "1000000000000101",
     name: "order_confirmation",
@@ -69,18 +84,30 @@ export function templateOf({ header, body, buttons, ...rest }: TemplateParts = {
   };
 }
 
-export const ORDER_BODY = ["{{ firstName }}", "{{ orderName }}", "{{ total | default: 'see your e-mail' }}"];
+export const ORDER_BODY: readonly string[] = [
+  "{{ firstName }}",
+  "{{ orderName }}",
+  "{{ total | default: 'see your e-mail' }}",
+];
 
-export function compiled(definition: CampaignDefinition, template: WhatsAppTemplate): CompiledCampaign {
+export function compiled(
+  definition: CampaignDefinition,
+  template: WhatsAppTemplate,
+): CompiledCampaign {
   const result = compileCampaign(definition, template);
   if (result.kind === "refused") assert.fail(JSON.stringify(result.faults, null, 2));
   return result.campaign;
 }
 
 /** The faults as `path: message` lines. */
-export function faultsOf(definition: CampaignDefinition, template: WhatsAppTemplate | undefined): string[] {
+export function faultsOf(
+  definition: CampaignDefinition,
+  template: WhatsAppTemplate | undefined,
+): string[] {
   const result = compileCampaign(definition, template);
-  return result.kind === "refused" ? result.faults.map(({ path, message }) => `${path}: ${message}`) : [];
+  return result.kind === "refused"
+    ? result.faults.map(({ path, message }) => `${path}: ${message}`)
+    : [];
 }
 
 export const MESSAGE_ID = "0000000001abcdefghjk000001";
@@ -89,7 +116,12 @@ export function rendered(
   campaign: CompiledCampaign,
   attributes: Readonly<Record<string, string | number | boolean>>,
 ): Extract<Rendering, { kind: "rendered" }> {
-  const rendering = campaign.render({ messageId: MESSAGE_ID, attempt: 1, phoneNumber: "+14155552671", attributes });
+  const rendering = campaign.render({
+    messageId: MESSAGE_ID,
+    attempt: 1,
+    phoneNumber: "+14155552671",
+    attributes,
+  });
   if (rendering.kind === "unrenderable") assert.fail(rendering.reason);
   return rendering;
 }
@@ -98,16 +130,23 @@ export function unrenderableReason(
   campaign: CompiledCampaign,
   attributes: Readonly<Record<string, string | number | boolean>>,
 ): string {
-  const rendering = campaign.render({ messageId: MESSAGE_ID, attempt: 1, phoneNumber: "+14155552671", attributes });
+  const rendering = campaign.render({
+    messageId: MESSAGE_ID,
+    attempt: 1,
+    phoneNumber: "+14155552671",
+    attributes,
+  });
   assert.equal(rendering.kind, "unrenderable", JSON.stringify(rendering));
   return rendering.kind === "unrenderable" ? rendering.reason : "";
 }
 
+export interface SentComponent {
+  readonly type: string;
+  readonly parameters: readonly { readonly text?: string }[];
+}
+
 /** The `template.components` of a request body. */
-export function componentsOf(request: string): unknown {
-  const body: unknown = JSON.parse(request);
-  assert.ok(typeof body === "object" && body !== null && "template" in body);
-  const { template } = body;
-  assert.ok(typeof template === "object" && template !== null && "components" in template);
-  return template.components;
+export function componentsOf(request: string): readonly SentComponent[] {
+  const body: { template: { components: SentComponent[] } } = JSON.parse(request);
+  return body.template.components;
 }

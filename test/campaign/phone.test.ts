@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { getCountries, getCountryCallingCode } from "libphonenumber-js/max";
 
 import { isSurelyCanonical } from "../../engine/campaign/phone-pattern.ts";
@@ -16,11 +16,17 @@ function answer(text: string, region?: string): string {
   return reading.kind === "valid" ? reading.phoneNumber : "INVALID";
 }
 
+function reasonOf(text: string, region?: string): string {
+  const reading = readPhone(text, regionOf(region));
+  return reading.kind === "invalid" ? reading.reason : "";
+}
+
 /** Text, region, expected. */
 type Case = readonly [string, string, string];
 
 function assertCases(cases: readonly Case[]): void {
-  for (const [text, region, expected] of cases) assert.equal(answer(text, region), expected, `${text} in ${region || "no region"}`);
+  for (const [text, region, expected] of cases)
+    assert.equal(answer(text, region), expected, `${text} in ${region || "no region"}`);
 }
 
 test("takes E.164 as it is, in any region or none", () => {
@@ -96,13 +102,16 @@ test("reads what only looks odd: invisible marks, other digits, URI schemes, ext
     ["whatsapp:+12125550142", "", "+12125550142"],
     ["+1\u00A0212\u00A05550142", "", "+12125550142"],
     ["＋１２１２５５５０１４２", "", "+12125550142"],
+    ["＋44 7911 123456", "US", "+447911123456"],
     ["٠٥٠١٢٣٤٥٦٧", "AE", "+971501234567"],
     ["(212) 555-0142 ext. 9", "US", "+12125550142"],
   ]);
 });
 
 test("answers the same every time for a phone-context, which the library does not", () => {
-  const answers = Array.from({ length: 4 }, () => answer("tel:03-331-6005;phone-context=+64", "NZ"));
+  const answers = Array.from({ length: 4 }, () =>
+    answer("tel:03-331-6005;phone-context=+64", "NZ"),
+  );
   assert.deepEqual(answers, ["INVALID", "INVALID", "INVALID", "INVALID"]);
 });
 
@@ -138,10 +147,6 @@ test("brings Mexican, Argentine, Brazilian and Indonesian numbers to the form Wh
 });
 
 test("says why without repeating the number", () => {
-  const reasonOf = (text: string, region?: string): string => {
-    const reading = readPhone(text, regionOf(region));
-    return reading.kind === "invalid" ? reading.reason : "";
-  };
   assert.match(reasonOf("12125550142"), /no country code/);
   assert.match(reasonOf("unknown"), /no digits/);
   assert.match(reasonOf("+1 212 555 01423"), /wrong number of digits/);
@@ -155,13 +160,20 @@ test("knows regions by code, by English name, and not by guess", () => {
   assert.equal(regionOf("UK"), "GB");
   assert.equal(regionOf("United States"), "US");
   assert.equal(regionOf("Germany"), "DE");
-  for (const raw of ["", "XX", "Kentucky", "USX", null, 49, {}, undefined]) assert.equal(regionOf(raw), undefined);
+  for (const raw of ["", "XX", "Kentucky", "USX", null, 49, {}, undefined])
+    assert.equal(regionOf(raw), undefined);
 });
 
-const CALLING_CODES = [...new Set(getCountries().map((region) => String(getCountryCallingCode(region))))];
+const CALLING_CODES: readonly string[] = [
+  ...new Set(getCountries().map((region) => getCountryCallingCode(region))),
+];
 
 test("the shortcut for E.164 agrees with the full parse, on every calling code", () => {
-  const digits = fc.string({ unit: fc.constantFrom(..."0123456789"), minLength: 5, maxLength: 12 });
+  const digits = fc.string({
+    unit: fc.constantFrom(...Array.from("0123456789")),
+    minLength: 5,
+    maxLength: 12,
+  });
   let shortcuts = 0;
   fc.assert(
     fc.property(fc.constantFrom(...CALLING_CODES), digits, (callingCode, national) => {
@@ -176,15 +188,33 @@ test("the shortcut for E.164 agrees with the full parse, on every calling code",
 });
 
 test("the shortcut agrees near real numbers, where the numbering plans are dense", () => {
-  const real = ["+12125550142", "+14165550142", "+447911123456", "+79123456789", "+77710009998", "+523312345678", "+5511961234567", "+393331234567", "+6281234567890", "+12423651234", "+5491187654321"];
+  const real = [
+    "+12125550142",
+    "+14165550142",
+    "+447911123456",
+    "+79123456789",
+    "+77710009998",
+    "+523312345678",
+    "+5511961234567",
+    "+393331234567",
+    "+6281234567890",
+    "+12423651234",
+    "+5491187654321",
+  ];
   fc.assert(
-    fc.property(fc.constantFrom(...real), fc.array(fc.tuple(fc.nat(15), fc.nat(9)), { maxLength: 4 }), (text, edits) => {
-      let edited = text;
-      for (const [at, digit] of edits) if (at > 0) edited = edited.slice(0, at) + String(digit) + edited.slice(at + 1);
-      const full = readPhoneFully(edited, undefined);
-      if (isSurelyCanonical(edited)) assert.deepEqual(full, { kind: "valid", phoneNumber: edited });
-      assert.deepEqual(readPhone(edited, undefined), full);
-    }),
+    fc.property(
+      fc.constantFrom(...real),
+      fc.array(fc.tuple(fc.nat(15), fc.nat(9)), { maxLength: 4 }),
+      (text, edits) => {
+        let edited = text;
+        for (const [at, digit] of edits)
+          if (at > 0) edited = edited.slice(0, at) + String(digit) + edited.slice(at + 1);
+        const full = readPhoneFully(edited, undefined);
+        if (isSurelyCanonical(edited))
+          assert.deepEqual(full, { kind: "valid", phoneNumber: edited });
+        assert.deepEqual(readPhone(edited, undefined), full);
+      },
+    ),
     { numRuns: 5000 },
   );
 });
@@ -197,16 +227,24 @@ test("what was accepted is accepted again, unchanged", () => {
 });
 
 test("any text gets an answer", () => {
-  fc.assert(fc.property(fc.string({ unit: "binary" }), fc.constantFrom(undefined, ...getCountries()), (text, region) => {
-    const reading = readPhone(text, region);
-    if (reading.kind === "valid") assert.match(reading.phoneNumber, /^\+[1-9]\d{6,14}$/);
-  }), { numRuns: 2000 });
+  fc.assert(
+    fc.property(
+      fc.string({ unit: "binary" }),
+      fc.constantFrom(undefined, ...getCountries()),
+      (text, region) => {
+        const reading = readPhone(text, region);
+        if (reading.kind === "valid") assert.match(reading.phoneNumber, /^\+[1-9]\d{6,14}$/);
+      },
+    ),
+    { numRuns: 2000 },
+  );
 });
 
 test("agrees with all numbers of the shared samples", { skip: !existsSync(SAMPLES) }, () => {
   const rows = parseCsv(readFileSync(SAMPLES, "utf8")).slice(1);
   assert.equal(rows.length, 172);
-  for (const [text = "", region = "", , , , , expected = ""] of rows) assert.equal(answer(text, region), expected, `${text} in ${region}`);
+  for (const [text = "", region = "", , , , , expected = ""] of rows)
+    assert.equal(answer(text, region), expected, `${text} in ${region}`);
 });
 
 /** RFC 4180, enough for the sample file. */

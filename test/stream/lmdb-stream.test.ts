@@ -120,7 +120,9 @@ describe("an embedded stream", () => {
     assert.deepEqual(await textsOf(path, 4), texts);
     await stream.close();
   });
+});
 
+describe("an embedded stream's edges", () => {
   test("refuses a partition that does not exist, and stays usable", async () => {
     const stream = open(freshPath());
     await assert.rejects(append(stream, 8, "x"), /partition 8/);

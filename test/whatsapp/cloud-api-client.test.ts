@@ -2,46 +2,14 @@ import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { createServer } from "node:net";
 import { test } from "node:test";
-import type { TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
 
-import { createCloudApiClient } from "../../engine/whatsapp/cloud-api-client.ts";
-import type { CloudApiClient, CloudApiClientOptions } from "../../engine/whatsapp/cloud-api-client.ts";
-import type { SendAnswer } from "../../engine/whatsapp/send-answer.ts";
-import { systemClock } from "../../engine/runtime/system-clock.ts";
 import { createManualClock } from "./manual-clock.ts";
 import { httpAnswer, onRequest, startRawServer } from "./raw-server.ts";
-import type { OnConnection, RawServer } from "./raw-server.ts";
+import type { OnConnection } from "./raw-server.ts";
+import { connect, send, serve } from "./test-client.ts";
 
 const ACCEPTED = '{"messaging_product":"whatsapp","messages":[{"id":"wamid.ABC"}]}';
-
-function send(client: CloudApiClient, body = "{}", accessToken = "token"): Promise<SendAnswer> {
-  return new Promise((resolve) => {
-    let hasReturned = false;
-    client.send({ phoneNumberId: "106540352242922", accessToken, body }, (answer) => {
-      assert.ok(hasReturned, "done was called before send returned");
-      resolve(answer);
-    });
-    hasReturned = true;
-  });
-}
-
-async function serve(context: TestContext, onConnection: OnConnection): Promise<RawServer> {
-  const server = await startRawServer(onConnection);
-  context.after(() => server.close());
-  return server;
-}
-
-function connect(context: TestContext, baseUrl: string, options: Partial<CloudApiClientOptions> = {}): CloudApiClient {
-  const client = createCloudApiClient({
-    baseUrl,
-    apiVersion: "v26.0",
-    clock: systemClock,
-    ...options,
-  });
-  context.after(() => client.close());
-  return client;
-}
 
 async function refusedPort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
@@ -85,22 +53,6 @@ test("a refused port is unreachable", async (context) => {
 
 test("a host that no name server knows is unreachable", async (context) => {
   const answer = await send(connect(context, "http://volley.invalid"));
-  assert.equal(answer.kind, "unreachable");
-});
-
-test("a port that speaks no TLS is unreachable", async (context) => {
-  const server = await serve(context, (socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad\r\n\r\n")));
-  const answer = await send(connect(context, server.url.replace("http:", "https:")));
-  assert.deepEqual(answer, {
-    kind: "unreachable",
-    reason: "WhatsApp could not be reached: no secure connection could be made.",
-  });
-  assert.doesNotMatch(server.received(), /POST/);
-});
-
-test("a connection closed in the middle of the TLS handshake is unreachable", async (context) => {
-  const server = await serve(context, (socket) => socket.once("data", () => socket.destroy()));
-  const answer = await send(connect(context, server.url.replace("http:", "https:")));
   assert.equal(answer.kind, "unreachable");
 });
 

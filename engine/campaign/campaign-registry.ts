@@ -1,0 +1,432 @@
+// Every campaign the engine knows, ready to run: those of the campaigns/ folder and those made over the API.
+//
+// - What cannot work is never active. Its faults say why; once they are gone (a template got approved, a sender was
+//   added) it takes up the status it was meant to have.
+// - Something bad never replaces something good: a file saved with a fault leaves the version before it running,
+//   an API call with a fault is refused.
+// - Readers see whole entries: an entry is built, made durable, then swapped in as one reference.
+
+import { createHmac } from "node:crypto";
+
+import type { CampaignDefinition, CampaignFault, CampaignStatus } from "../message/campaign.ts";
+import { partitionOf } from "../message/partition.ts";
+import type { WhatsAppTemplate } from "../message/template.ts";
+import type { CampaignFile } from "../runtime/campaign-file.ts";
+import { EngineError } from "../runtime/errors.ts";
+import type { Log } from "../runtime/log.ts";
+import { nearestKey } from "../runtime/nearest-key.ts";
+import type { CampaignStore } from "./campaign-store.ts";
+import type { CampaignCompilation, CompiledCampaign } from "./compiled-campaign.ts";
+import { createTemplateIndex } from "./template-index.ts";
+import type { TemplateIndex, TemplatesByAccount } from "./template-index.ts";
+
+export interface CampaignEntry {
+  /** With the status in effect: a campaign with faults is paused, whatever was asked for. */
+  readonly definition: CampaignDefinition;
+  /** In every message id; never reused. */
+  readonly number: number;
+  readonly partition: number;
+  readonly source: "file" | "api";
+  /** What keeps it from working. */
+  readonly faults: readonly CampaignFault[];
+  /** Faults of a newer version of its file. That version is not used; this one still runs. */
+  readonly refusedFaults: readonly CampaignFault[];
+  /** As Meta approved it; null while it is unknown. */
+  readonly template: WhatsAppTemplate | null;
+  /** Null when it has faults. */
+  readonly compiled: CompiledCampaign | null;
+  /** The definition's, or one of this instance; null unless `auth: { type: urlToken }`. */
+  readonly urlToken: string | null;
+}
+
+export interface RegistryChange {
+  /** Gone, or gone from this partition. Comes first: the same campaign may be in `changed`, elsewhere. */
+  readonly removed: readonly CampaignEntry[];
+  /** New, or different from before in any way. */
+  readonly changed: readonly CampaignEntry[];
+}
+
+export type RegistryPut =
+  | { readonly kind: "stored"; readonly entry: CampaignEntry; readonly isNew: boolean }
+  | { readonly kind: "refused"; readonly faults: readonly CampaignFault[] }
+  | { readonly kind: "managed_by_file" };
+
+export type RegistryRemoval =
+  | { readonly kind: "changed"; readonly entry: CampaignEntry }
+  | { readonly kind: "managed_by_file" }
+  | { readonly kind: "not_found" };
+
+export type RegistryStatusChange =
+  | { readonly kind: "changed"; readonly entry: CampaignEntry }
+  | { readonly kind: "refused"; readonly faults: readonly CampaignFault[] }
+  | { readonly kind: "not_found" };
+
+export type Senders = Readonly<Record<string, { readonly wabaId: string }>>;
+
+export interface RegistryDeps {
+  readonly store: CampaignStore;
+  readonly compile: (
+    definition: CampaignDefinition,
+    template: WhatsAppTemplate | undefined,
+  ) => CampaignCompilation;
+  readonly senders: Senders;
+  readonly log: Log;
+}
+
+/** Everything that waits for the disk, one after the other; API calls beyond it are refused. */
+const CHANGES_WAITING_MAX = 1000;
+const URL_TOKEN_LENGTH = 32;
+
+/** Starts with the API-made campaigns of the store. Templates and files come by setTemplates and setFiles. */
+export function createRegistry(deps: RegistryDeps): CampaignRegistry {
+  return new CampaignRegistry(deps);
+}
+
+/** A definition as its author wrote it, and where from. */
+interface Declared {
+  readonly definition: CampaignDefinition;
+  readonly source: "file" | "api";
+  /** The file; empty for API-made ones. */
+  readonly file: string;
+  /** Secrets that are not set. */
+  readonly fileFaults: readonly CampaignFault[];
+  readonly refusedFaults: readonly CampaignFault[];
+}
+
+interface Compiled {
+  readonly declared: Declared;
+  readonly template: WhatsAppTemplate | undefined;
+  readonly compiled: CompiledCampaign | null;
+  readonly faults: readonly CampaignFault[];
+}
+
+interface Slot extends Compiled {
+  readonly entry: CampaignEntry;
+}
+
+export class CampaignRegistry {
+  readonly #store: CampaignStore;
+  readonly #compile: RegistryDeps["compile"];
+  readonly #log: Log;
+  readonly #listeners: ((change: RegistryChange) => void)[] = [];
+  #senders: Senders;
+  #templates: TemplateIndex = createTemplateIndex(new Map());
+  #slots = new Map<string, Slot>();
+  #waiting = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: RegistryDeps) {
+    this.#store = deps.store;
+    this.#compile = deps.compile;
+    this.#log = deps.log;
+    this.#senders = deps.senders;
+    for (const definition of deps.store.definitions()) {
+      this.#slots.set(definition.id, this.#slotOf(this.#compiledOf(declaredByApi(definition))));
+    }
+  }
+
+  get(id: string): CampaignEntry | undefined {
+    return this.#slots.get(id)?.entry;
+  }
+
+  list(): readonly CampaignEntry[] {
+    return Array.from(this.#slots.values(), ({ entry }) => entry);
+  }
+
+  /** Campaigns that are no more: messages of theirs may still wait. */
+  removed(): readonly { readonly id: string; readonly number: number }[] {
+    const removed: { id: string; number: number }[] = [];
+    for (const [id, number] of this.#store.numbers())
+      if (!this.#slots.has(id)) removed.push({ id, number });
+    return removed;
+  }
+
+  /** Called after each change has become durable and visible, with all of it at once. */
+  onChange(call: (change: RegistryChange) => void): void {
+    this.#listeners.push(call);
+  }
+
+  /** All templates of all accounts (wabaId → templates), each time anew. Campaigns whose template changed are checked again. */
+  setTemplates(templates: TemplatesByAccount): void {
+    this.#templates = createTemplateIndex(templates);
+    this.#rebuild();
+  }
+
+  setSenders(senders: Senders): void {
+    this.#senders = senders;
+    this.#rebuild();
+  }
+
+  /**
+   * Everything in the campaigns/ folder, each time anew. A campaign whose file is gone goes; one whose file has become
+   * faulty stays as it was before. A file's campaign hides an API-made one of the same id until the file is gone.
+   *
+   * @throws EngineError ERR_LEDGER_WRITE; nothing changes then.
+   */
+  setFiles(files: readonly CampaignFile[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const next = this.#nextFiles(files);
+      await this.#store.assignNumbers([...next.keys()]);
+      await this.#store.removeOverrides(
+        [...next.values()].filter((one) => this.#isOutdated(one)).map(idOf),
+      );
+      const slots = new Map<string, Slot>();
+      for (const [id, declared] of next) slots.set(id, this.#slotOf(this.#compiledOf(declared)));
+      for (const definition of this.#store.definitions()) {
+        if (slots.has(definition.id))
+          this.#log.warn("campaign.hidden_by_file", { campaignId: definition.id });
+        else slots.set(definition.id, this.#slotOf(this.#compiledOf(declaredByApi(definition))));
+      }
+      this.#swap(slots);
+    });
+  }
+
+  /** @throws EngineError ERR_LEDGER_WRITE; nothing changes then. */
+  put(definition: CampaignDefinition): Promise<RegistryPut> {
+    return this.#inTurn(async () => {
+      const before = this.#slots.get(definition.id);
+      if (before?.declared.source === "file") return { kind: "managed_by_file" };
+      const { faults } = this.#compiledOf(declaredByApi(definition));
+      if (faults.length > 0) return { kind: "refused", faults };
+      await this.#store.putDefinition(definition);
+      return {
+        kind: "stored",
+        entry: this.#install(declaredByApi(definition)),
+        isNew: before === undefined,
+      };
+    });
+  }
+
+  /** @throws EngineError ERR_LEDGER_WRITE; nothing changes then. */
+  remove(id: string): Promise<RegistryRemoval> {
+    return this.#inTurn(async () => {
+      const slot = this.#slots.get(id);
+      if (slot === undefined) return { kind: "not_found" };
+      if (slot.declared.source === "file") return { kind: "managed_by_file" };
+      await this.#store.removeDefinition(id);
+      const slots = new Map(this.#slots);
+      slots.delete(id);
+      this.#swap(slots);
+      return { kind: "changed", entry: slot.entry };
+    });
+  }
+
+  /**
+   * Activates or pauses. Of a campaign from a file this holds until the file itself says something new.
+   *
+   * @throws EngineError ERR_LEDGER_WRITE; nothing changes then.
+   */
+  setStatus(id: string, status: CampaignStatus): Promise<RegistryStatusChange> {
+    return this.#inTurn(async () => {
+      const slot = this.#slots.get(id);
+      if (slot === undefined) return { kind: "not_found" };
+      if (status === "active" && slot.faults.length > 0)
+        return { kind: "refused", faults: slot.faults };
+      return {
+        kind: "changed",
+        entry: this.#install(await this.#storeStatus(slot.declared, status)),
+      };
+    });
+  }
+
+  async #storeStatus(declared: Declared, status: CampaignStatus): Promise<Declared> {
+    const { definition } = declared;
+    if (declared.source === "api") {
+      await this.#store.putDefinition({ ...definition, status });
+      return declaredByApi({ ...definition, status });
+    }
+    if (status === definition.status) await this.#store.removeOverrides([definition.id]);
+    else await this.#store.putOverride(definition.id, { status, declared: definition.status });
+    return declared;
+  }
+
+  #nextFiles(files: readonly CampaignFile[]): Map<string, Declared> {
+    const next = new Map<string, Declared>();
+    for (const file of files) {
+      if (file.kind === "loaded") next.set(file.definition.id, this.#betterOf(file));
+    }
+    const running = new Map(
+      Array.from(this.#slots.values(), ({ declared }) => [declared.file, declared]),
+    );
+    for (const { kind, file, faults } of files) {
+      if (kind === "loaded") continue;
+      const kept = running.get(file);
+      this.#log.warn("campaign.file_refused", {
+        file,
+        faults,
+        isEarlierVersionKept: kept !== undefined,
+      });
+      if (kept !== undefined && !next.has(idOf(kept)))
+        next.set(idOf(kept), { ...kept, refusedFaults: faults });
+    }
+    return next;
+  }
+
+  /** The file's new version, unless it cannot work and the one that runs can. */
+  #betterOf(file: CampaignFile & { readonly kind: "loaded" }): Declared {
+    const { definition } = file;
+    const declared: Declared = {
+      definition,
+      source: "file",
+      file: file.file,
+      fileFaults: file.faults,
+      refusedFaults: [],
+    };
+    const running = this.#slots.get(definition.id);
+    if (running?.declared.source !== "file" || running.faults.length > 0) return declared;
+    const { faults } = this.#compiledOf(declared);
+    if (faults.length === 0) return declared;
+    this.#log.warn("campaign.file_refused", {
+      file: file.file,
+      faults,
+      isEarlierVersionKept: true,
+    });
+    return { ...running.declared, refusedFaults: faults };
+  }
+
+  #isOutdated({ definition }: Declared): boolean {
+    const override = this.#store.override(definition.id);
+    return override !== undefined && override.declared !== definition.status;
+  }
+
+  #rebuild(): void {
+    const slots = new Map<string, Slot>();
+    for (const [id, { declared }] of this.#slots)
+      slots.set(id, this.#slotOf(this.#compiledOf(declared)));
+    this.#swap(slots);
+  }
+
+  #install(declared: Declared): CampaignEntry {
+    const slot = this.#slotOf(this.#compiledOf(declared));
+    this.#swap(new Map(this.#slots).set(idOf(declared), slot));
+    return slot.entry;
+  }
+
+  /** Compiles, unless the same definition with the same template is compiled already. */
+  #compiledOf(declared: Declared): Compiled {
+    const { definition, fileFaults } = declared;
+    const sender = Object.hasOwn(this.#senders, definition.sender)
+      ? this.#senders[definition.sender]
+      : undefined;
+    if (sender === undefined) {
+      return {
+        declared,
+        template: undefined,
+        compiled: null,
+        faults: [...fileFaults, this.#senderFault(definition)],
+      };
+    }
+    const template = this.#templates.find(sender.wabaId, definition.template);
+    const before = this.#slots.get(definition.id);
+    const isKnown = before?.compiled != null && isSame(before.template, template);
+    if (isKnown && isSame(before.declared.definition, definition) && fileFaults.length === 0) {
+      return { ...before, declared };
+    }
+    const result = this.#compile(definition, template);
+    const faults = [...fileFaults, ...(result.kind === "refused" ? result.faults : [])];
+    const compiled = result.kind === "compiled" && faults.length === 0 ? result.campaign : null;
+    return { declared, template, compiled, faults };
+  }
+
+  #senderFault({ sender }: CampaignDefinition): CampaignFault {
+    const nearest = nearestKey(sender, Object.keys(this.#senders));
+    const hint = nearest === null ? "it has none yet" : `the nearest is "${nearest}"`;
+    return { path: "sender", message: `volley.yaml has no sender "${sender}"; ${hint}` };
+  }
+
+  /** The registry has numbered the campaign before. */
+  #slotOf({ declared, template, compiled, faults }: Compiled): Slot {
+    const { definition, source, refusedFaults } = declared;
+    const entry: CampaignEntry = {
+      definition: { ...definition, status: this.#statusOf(declared, faults) },
+      number: this.#numberOf(definition.id),
+      partition: partitionOf(definition.sender),
+      source,
+      faults,
+      refusedFaults,
+      template: template ?? null,
+      compiled,
+      urlToken: this.#urlTokenOf(definition),
+    };
+    return { declared, template, compiled, faults, entry };
+  }
+
+  #statusOf({ definition, source }: Declared, faults: readonly CampaignFault[]): CampaignStatus {
+    if (faults.length > 0) return "paused";
+    const override = source === "file" ? this.#store.override(definition.id) : undefined;
+    return override?.declared === definition.status ? override.status : definition.status;
+  }
+
+  #numberOf(id: string): number {
+    const number = this.#store.numberOf(id);
+    if (number === undefined)
+      throw new EngineError("ERR_LEDGER_WRITE", `campaign ${id} has no number`);
+    return number;
+  }
+
+  #urlTokenOf({ id, trigger: { auth } }: CampaignDefinition): string | null {
+    if (auth.type !== "urlToken") return null;
+    if (auth.token !== undefined) return auth.token;
+    return createHmac("sha256", this.#store.instanceSecret)
+      .update(id)
+      .digest("base64url")
+      .slice(0, URL_TOKEN_LENGTH);
+  }
+
+  #swap(slots: Map<string, Slot>): void {
+    const before = this.#slots;
+    const removed: CampaignEntry[] = [];
+    const changed: CampaignEntry[] = [];
+    for (const [id, { entry }] of before) {
+      if (slots.get(id)?.entry.partition !== entry.partition) removed.push(entry);
+    }
+    for (const [id, slot] of slots) {
+      const old = before.get(id);
+      if (old !== undefined && isSameEntry(old.entry, slot.entry))
+        slots.set(id, { ...slot, entry: old.entry });
+      else changed.push(slot.entry);
+    }
+    this.#slots = slots;
+    if (removed.length === 0 && changed.length === 0) return;
+    this.#tell(changed);
+    for (const listener of this.#listeners) listener({ removed, changed });
+  }
+
+  #tell(changed: readonly CampaignEntry[]): void {
+    for (const { definition, faults } of changed) {
+      if (faults.length > 0)
+        this.#log.warn("campaign.faulty", { campaignId: definition.id, faults });
+    }
+  }
+
+  /** One change at a time: none is built on what another is about to replace. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#waiting >= CHANGES_WAITING_MAX) {
+      const message = `${this.#waiting} campaign changes wait already (CHANGES_WAITING_MAX)`;
+      return Promise.reject(new EngineError("ERR_LEDGER_WRITE", message));
+    }
+    this.#waiting++;
+    const result = this.#last.then(work).finally(() => this.#waiting--);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function declaredByApi(definition: CampaignDefinition): Declared {
+  return { definition, source: "api", file: "", fileFaults: [], refusedFaults: [] };
+}
+
+function idOf({ definition }: Declared): string {
+  return definition.id;
+}
+
+/** Files and Meta's answers are read anew each time, so mostly it is another object of the same content. */
+function isSame(left: unknown, right: unknown): boolean {
+  return left === right || JSON.stringify(left) === JSON.stringify(right);
+}
+
+function isSameEntry(left: CampaignEntry, right: CampaignEntry): boolean {
+  const { compiled: leftCompiled, ...leftRest } = left;
+  const { compiled: rightCompiled, ...rightRest } = right;
+  return leftCompiled === rightCompiled && isSame(leftRest, rightRest);
+}

@@ -1,0 +1,107 @@
+// Composition root of what listens: trigger doors, Meta's webhook and the operators' API on one server.
+
+import { createOperatorsApi } from "./api/operators-api.ts";
+import type { CampaignRegistry } from "./campaign/campaign-registry.ts";
+import type { ExportPool } from "./export-pool.ts";
+import type { Figures } from "./figures.ts";
+import type { ActorThreads } from "./actor-threads.ts";
+import { createAdmission } from "./ingress/admission.ts";
+import { authorise } from "./ingress/authentication.ts";
+import { createGroupCommit, type GroupCommit } from "./ingress/group-commit.ts";
+import type { KeyStore } from "./ingress/lmdb-key-store.ts";
+import { createWhatsAppWebhookRoutes } from "./ingress/status-webhook.ts";
+import { createTriggerRoutes } from "./ingress/trigger.ts";
+import { startUwsServer, type UwsServer } from "./ingress/uws-server.ts";
+import type { LedgerReader } from "./ledger/ledger-reader.ts";
+import { createMessageArchive } from "./message-archive.ts";
+import { MessageIds } from "./message-ids.ts";
+import type { WhatsAppTemplate } from "./message/template.ts";
+import { operatorsDeps } from "./operators.ts";
+import type { EngineConfig } from "./runtime/config.ts";
+import { messageOf } from "./runtime/errors.ts";
+import type { Route } from "./runtime/http.ts";
+import type { Log } from "./runtime/log.ts";
+import { systemClock } from "./runtime/system-clock.ts";
+import type { LmdbStream } from "./stream/lmdb-stream.ts";
+import { createTriggers } from "./triggers.ts";
+import { parseNotification } from "./whatsapp/notification.ts";
+
+export interface FrontParts {
+  readonly config: EngineConfig;
+  readonly registry: CampaignRegistry;
+  readonly keys: KeyStore;
+  readonly stream: LmdbStream;
+  readonly ledgers: readonly LedgerReader[];
+  readonly threads: ActorThreads;
+  readonly exports: ExportPool;
+  readonly figures: Figures;
+  readonly templates: ReadonlyMap<string, readonly WhatsAppTemplate[]>;
+  unreadiness(): readonly string[];
+  readonly isSimulated: boolean;
+  readonly log: Log;
+}
+
+/** The engine of a single node; several nodes will each have their own number. */
+const NODE = 0;
+
+export async function startFront(parts: FrontParts): Promise<UwsServer> {
+  const commit = createGroupCommit({
+    append: async (batch) => {
+      const positions = await parts.stream.append(batch);
+      parts.threads.appended(new Set(positions.map(({ partition }) => partition)));
+    },
+    defer: (call) => void setImmediate(call),
+    onFault: (error) => parts.log.error("answer.failed", { reason: messageOf(error) }),
+  });
+  const routes = [...triggerRoutes(parts, commit), ...webhookRoutes(parts, commit), ...operatorRoutes(parts)];
+  const { host, port } = parts.config.server;
+  return startUwsServer({ host, port, routes, log: parts.log, clock: systemClock });
+}
+
+function triggerRoutes(parts: FrontParts, commit: GroupCommit): Route[] {
+  const { config, registry, keys, stream, figures, log } = parts;
+  const ids = new MessageIds({
+    node: NODE,
+    firstSequence: Math.floor(Math.random() * 2 ** 31),
+    nowMs: () => systemClock.nowMs(),
+  });
+  return createTriggerRoutes({
+    campaign: createTriggers((id) => registry.get(id)),
+    authorise: (request, need) => authorise((text) => keys.find(text), request, need),
+    admit: createAdmission({ perSecond: () => config.limits.triggersPerSecondPerKey }),
+    nextMessageId: (campaign) => ids.next(campaign.partition, campaign.number),
+    findClaim: (key) => stream.findClaim(key),
+    commit,
+    backlog: () => ({ waiting: figures.waiting + commit.waiting(), max: config.limits.backlogMax }),
+    onAccepted: (campaign, isDuplicate, ackMs) => figures.accepted(campaign.number, { isDuplicate, ackMs }),
+    onRefused: (campaignId, code) => {
+      const campaign = campaignId === null ? undefined : registry.get(campaignId);
+      if (campaign !== undefined) figures.refused(campaign.number, code);
+    },
+    clock: systemClock,
+    random: () => Math.random(),
+    log,
+  });
+}
+
+function webhookRoutes(parts: FrontParts, commit: GroupCommit): Route[] {
+  const { config, log } = parts;
+  return createWhatsAppWebhookRoutes({
+    appSecrets: () => (config.whatsapp.appSecret === "" ? [] : [config.whatsapp.appSecret]),
+    verifyToken: () => config.whatsapp.verifyToken,
+    parse: parseNotification,
+    commit,
+    onNotification: ({ unmatched, notifications }) => {
+      if (unmatched > 0) log.info("status.unmatched", { count: unmatched });
+      for (const { field } of notifications) log.info("notification.received", { field });
+    },
+    onRefused: (code) => log.warn("webhook.refused", { code }),
+    random: () => Math.random(),
+  });
+}
+
+function operatorRoutes(parts: FrontParts): Route[] {
+  const { ledgers, exports, threads } = parts;
+  const messages = createMessageArchive({ ledgers, exports, threads });
+  return createOperatorsApi(operatorsDeps({ ...parts, messages, nowMs: () => systemClock.nowMs() }));
+}

@@ -1,0 +1,178 @@
+// The API keys: durable in LMDB, looked up in memory, so that a revoked key is refused by the next request. Only hashes
+// are stored. When a key was last used is kept in memory and written once a minute: it is a hint for operators, and
+// must not cost a write for every request.
+
+import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+
+import { open } from "lmdb";
+
+import type { Clock } from "../runtime/clock.ts";
+import { formatKey, hashSecret, ID_BYTES, isSecretOf, makeKeyText, parseKey, SECRET_BYTES } from "./api-key.ts";
+import type { ApiKey, KeyScope } from "./authentication.ts";
+
+export interface KeyRequest {
+  readonly name: string;
+  readonly scope: KeyScope;
+  /** Null or absent: all. */
+  readonly campaigns?: readonly string[] | null;
+}
+
+export interface KeyStore {
+  /** Durable when it resolves. `key` is shown this once. */
+  create(request: KeyRequest): Promise<ApiKey & { readonly key: string }>;
+  /** Oldest first, the revoked ones included. */
+  list(): readonly ApiKey[];
+  /** Effective at once, durable when it resolves. False: no such key. */
+  revoke(id: string): Promise<boolean>;
+  /** Undefined for a text that is no key, an unknown key and a revoked one, in the same time. */
+  find(text: string): ApiKey | undefined;
+  /** The key in this file; when the file is missing or its key is dead, a new admin key is made and written there. */
+  ensureAdminKey(filePath: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface KeyStoreOptions {
+  /** Folder of its LMDB environment, made when missing. One store a folder. */
+  readonly path: string;
+  readonly clock: Clock;
+  randomBytes(length: number): Uint8Array;
+}
+
+/** As stored, under the key's id. */
+interface KeyRow extends ApiKey {
+  readonly secretHash: string;
+}
+
+const LAST_USED_FLUSH_MS = 60_000;
+/** A hash that no secret has: an unknown id takes as long as a wrong secret. */
+const NO_HASH = "0".repeat(64);
+/** More than anyone can keep track of; each key costs memory in every rate limit. */
+const KEYS_MAX = 10_000;
+
+export function openKeyStore(options: KeyStoreOptions): KeyStore {
+  return new LmdbKeyStore(options);
+}
+
+class LmdbKeyStore implements KeyStore {
+  readonly #clock: Clock;
+  readonly #randomBytes: (length: number) => Uint8Array;
+  readonly #database: ReturnType<typeof open<KeyRow, string>>;
+  readonly #rows: Map<string, KeyRow>;
+  /** Not written yet. */
+  readonly #lastUsedAtMs = new Map<string, number>();
+  #stopFlushing: () => void;
+  #isClosed = false;
+
+  constructor(options: KeyStoreOptions) {
+    const { path, clock } = options;
+    this.#clock = clock;
+    this.#randomBytes = (length) => options.randomBytes(length);
+    this.#database = open<KeyRow, string>({ path, encoding: "json", noSubdir: false });
+    this.#rows = new Map(Array.from(this.#database.getRange(), ({ key, value }) => [key, value]));
+    this.#stopFlushing = this.#flushLater();
+  }
+
+  async create({ name, scope, campaigns = null }: KeyRequest): Promise<ApiKey & { readonly key: string }> {
+    if (this.#rows.size >= KEYS_MAX) throw new Error(`There are ${KEYS_MAX} keys already; that is the limit.`);
+    const text = this.#newText();
+    const row: KeyRow = {
+      id: text.id,
+      name,
+      scope,
+      campaigns,
+      createdAtMs: this.#clock.nowMs(),
+      lastUsedAtMs: null,
+      revokedAtMs: null,
+      secretHash: hashSecret(text.secret),
+    };
+    await this.#store(row);
+    return { ...viewOf(row), key: formatKey(text) };
+  }
+
+  list(): readonly ApiKey[] {
+    const rows = [...this.#rows.values()].toSorted((a, b) => a.createdAtMs - b.createdAtMs);
+    return rows.map((row) => viewOf({ ...row, lastUsedAtMs: this.#lastUsedAtMs.get(row.id) ?? row.lastUsedAtMs }));
+  }
+
+  async revoke(id: string): Promise<boolean> {
+    const row = this.#rows.get(id);
+    if (row === undefined) return false;
+    if (row.revokedAtMs === null) await this.#store({ ...row, revokedAtMs: this.#clock.nowMs() });
+    else await this.#database.flushed;
+    return true;
+  }
+
+  find(text: string): ApiKey | undefined {
+    const parsed = parseKey(text);
+    if (parsed === null) return undefined;
+    const row = this.#rows.get(parsed.id);
+    const isGenuine = isSecretOf(parsed.secret, row?.secretHash ?? NO_HASH);
+    if (row === undefined || !isGenuine || row.revokedAtMs !== null) return undefined;
+    this.#lastUsedAtMs.set(row.id, this.#clock.nowMs());
+    return row;
+  }
+
+  async ensureAdminKey(filePath: string): Promise<string> {
+    const written = existsSync(filePath) ? readFileSync(filePath, "utf8").trim() : "";
+    if (written !== "" && this.find(written)?.scope === "admin") {
+      chmodSync(filePath, 0o600);
+      return written;
+    }
+    const { key } = await this.create({ name: "admin", scope: "admin" });
+    // Renamed into place: a reader sees the whole key or none, and never with a wider mode.
+    const draft = `${filePath}.new`;
+    writeFileSync(draft, `${key}\n`, { mode: 0o600 });
+    renameSync(draft, filePath);
+    return key;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stopFlushing();
+    await this.#flushLastUsed();
+    await this.#database.close();
+  }
+
+  /** In memory first: what is revoked must be refused even while the disk is slow. */
+  async #store(row: KeyRow): Promise<void> {
+    this.#rows.set(row.id, row);
+    await this.#database.put(row.id, row);
+    await this.#database.flushed;
+  }
+
+  #newText(): ReturnType<typeof makeKeyText> {
+    for (;;) {
+      const text = makeKeyText({ id: this.#randomBytes(ID_BYTES), secret: this.#randomBytes(SECRET_BYTES) });
+      if (!this.#rows.has(text.id)) return text;
+    }
+  }
+
+  #flushLater(): () => void {
+    return this.#clock.after(LAST_USED_FLUSH_MS, () => {
+      // A failed write loses a hint; the next one carries it.
+      this.#flushLastUsed().catch(() => {});
+      this.#stopFlushing = this.#flushLater();
+    });
+  }
+
+  async #flushLastUsed(): Promise<void> {
+    if (this.#lastUsedAtMs.size === 0) return;
+    const used = [...this.#lastUsedAtMs];
+    this.#lastUsedAtMs.clear();
+    await this.#database.batch(() => {
+      for (const [id, lastUsedAtMs] of used) {
+        const row = this.#rows.get(id);
+        if (row === undefined) continue;
+        const updated = { ...row, lastUsedAtMs };
+        this.#rows.set(id, updated);
+        void this.#database.put(id, updated);
+      }
+    });
+    await this.#database.flushed;
+  }
+}
+
+function viewOf({ id, name, scope, campaigns, createdAtMs, lastUsedAtMs, revokedAtMs }: KeyRow): ApiKey {
+  return { id, name, scope, campaigns, createdAtMs, lastUsedAtMs, revokedAtMs };
+}

@@ -1,0 +1,223 @@
+// Composition root of the main thread: the path, wired from its far end to its beginning, so that nothing arrives
+// before its receiver stands. It stops in path order, ingress first, so that nothing is lost on the way.
+
+import { mkdirSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { dirname, join, resolve } from "node:path";
+
+import { ActorThreads } from "./actor-threads.ts";
+import type { ThreadCampaign } from "./actor/protocol.ts";
+import { type CampaignRegistry, createRegistry } from "./campaign/campaign-registry.ts";
+import { compileCampaign } from "./campaign/compiled-campaign.ts";
+import { openCampaignStore } from "./campaign/lmdb-campaign-store.ts";
+import { createExportPool } from "./export-pool.ts";
+import { Figures } from "./figures.ts";
+import { startFront } from "./front.ts";
+import { openKeyStore } from "./ingress/lmdb-key-store.ts";
+import type { UwsServer } from "./ingress/uws-server.ts";
+import { openLedger } from "./ledger/lmdb-ledger.ts";
+import { PARTITIONS } from "./message/partition.ts";
+import type { WhatsAppTemplate } from "./message/template.ts";
+import { type CampaignFile, loadCampaignFolder } from "./runtime/campaign-file.ts";
+import { loadConfig } from "./runtime/config-file.ts";
+import type { EngineConfig } from "./runtime/config.ts";
+import type { EngineError } from "./runtime/errors.ts";
+import { takeLockFile } from "./runtime/lock-file.ts";
+import type { Log } from "./runtime/log.ts";
+import { createStdoutLog, type StdoutLogOptions } from "./runtime/stdout-log.ts";
+import { systemClock } from "./runtime/system-clock.ts";
+import { loadTemplateFolder } from "./runtime/template-file.ts";
+import { simulateWhatsApp } from "./simulated-whatsapp.ts";
+import type { ScenarioInput } from "./simulator/scenario.ts";
+import type { SimulatorThread } from "./simulator/simulator-thread.ts";
+import { openLmdbStream } from "./stream/lmdb-stream.ts";
+import { startTemplateSync } from "./template-sync.ts";
+
+export interface StartOptions {
+  /** `campaigns/` and `templates/` are looked up beside it. */
+  readonly configFile: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Default `info`. */
+  readonly logLevel?: NonNullable<StdoutLogOptions["level"]>;
+  /** Changes the configuration after it was checked (free ports, another data directory). */
+  readonly overrides?: (config: EngineConfig) => EngineConfig;
+  /** `auto` (default): without WhatsApp credentials the bundled simulator stands in. */
+  readonly simulator?: "auto" | "always" | "never";
+  /** Of the simulator, where it stands in. Default: the preset `realistic`. */
+  readonly scenario?: ScenarioInput;
+  /** The engine can no longer keep its promises (a disk that fails): the process must end. */
+  onFatal?(error: EngineError): void;
+}
+
+export interface Engine {
+  readonly url: string;
+  readonly config: EngineConfig;
+  readonly adminKey: string;
+  readonly adminKeyFile: string;
+  readonly isSimulated: boolean;
+  readonly simulator: SimulatorThread | null;
+  /** Ids of the campaigns, as they are now. */
+  campaigns(): readonly string[];
+  /** Drains: intake ends, requests on their way get their verdict, everything is made durable. Safe twice. */
+  stop(): Promise<void>;
+}
+
+/** How long an actor thread may wait for WhatsApp's last answers: the client's time-outs, less than the CLI's 30 s. */
+const THREADS_GRACE_MS = 20_000;
+/** Requests under way at a stop get this long for their answer. */
+const INGRESS_GRACE_MS = 5_000;
+const INGRESS_LOOK_MS = 10;
+const EXPORT_THREADS = 1;
+
+export async function startEngine(options: StartOptions): Promise<Engine> {
+  const log = createStdoutLog({ level: options.logLevel ?? "info", thread: "main" });
+  const folder = dirname(resolve(options.configFile));
+  const fromFiles = readTemplates(join(folder, "templates"), log);
+  const { config, simulator } = await readConfig(options, fromFiles, log);
+
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const unlock = takeLockFile(join(config.dataDir, "engine.lock"));
+  const stream = openLmdbStream({ path: join(config.dataDir, "stream"), log });
+  const keys = openKeyStore({ path: join(config.dataDir, "keys"), clock: systemClock, randomBytes });
+  const store = await openCampaignStore({ path: join(config.dataDir, "campaigns") });
+  const registry = createRegistry({ store, compile: compileCampaign, senders: config.senders, log });
+  const templates = new Map<string, readonly WhatsAppTemplate[]>();
+  const onTemplates = (wabaId: string, list: readonly WhatsAppTemplate[]): void => {
+    templates.set(wabaId, list);
+    registry.setTemplates(templates);
+  };
+  const sync = startTemplateSync({ ...config, fromFiles, onTemplates, clock: systemClock, log });
+  await registry.setFiles(readCampaigns(join(folder, "campaigns"), options.environment, log));
+
+  const figures = new Figures(() => systemClock.monotonicMs());
+  const ledgerPath = join(config.dataDir, "ledger");
+  const threads = startThreads({ options, config, registry, figures, stream, ledgerPath, log });
+  registry.onChange(() => threads.setCampaigns(threadCampaigns(registry)));
+  await threads.ready();
+
+  const ledgerPaths = Array.from({ length: PARTITIONS }, (_, partition) => join(ledgerPath, String(partition)));
+  const ledgers = ledgerPaths.map((path) => openLedger({ path, readOnly: true }));
+  const exports = createExportPool({ ledgerPaths, threads: EXPORT_THREADS });
+  const adminKeyFile = join(config.dataDir, "admin.key");
+  const adminKey = await keys.ensureAdminKey(adminKeyFile);
+  const missing = new Set(["templates have not been read yet"]);
+  const unreadiness = (): string[] => [...missing];
+  const isSimulated = simulator !== null;
+  const parts = { config, registry, keys, stream, ledgers, threads, exports, figures, templates, unreadiness, isSimulated, log };
+  const server = await startFront(parts);
+  const url = `http://${config.server.host}:${server.port}`;
+  await simulator?.setWebhookUrl(`${url}/webhooks/whatsapp`);
+  await sync.firstRound;
+  missing.clear();
+  log.info("engine.started", { url, server: server.description, workers: config.workers, stream: config.stream.driver });
+
+  const stop = once(async () => {
+    log.info("engine.stopping");
+    missing.add("the engine is stopping");
+    sync.stop();
+    await drain(server);
+    await threads.stop(THREADS_GRACE_MS);
+    server.close();
+    await exports.close();
+    await Promise.all(ledgers.map((ledger) => ledger.close()));
+    await stream.close();
+    await keys.close();
+    await store.close();
+    await simulator?.close();
+    unlock();
+    log.info("engine.stopped");
+  });
+  const campaigns = (): string[] => registry.list().map(({ definition }) => definition.id);
+  return { url, config, adminKey, adminKeyFile, isSimulated, simulator, campaigns, stop };
+}
+
+async function readConfig(
+  options: StartOptions,
+  templates: readonly WhatsAppTemplate[],
+  log: Log,
+): Promise<{ config: EngineConfig; simulator: SimulatorThread | null }> {
+  const loaded = loadConfig({ file: options.configFile, environment: options.environment });
+  const config = options.overrides?.(loaded.config) ?? loaded.config;
+  const { simulator = "auto", scenario = { preset: "realistic" } } = options;
+  if (simulator === "never" || (simulator === "auto" && loaded.hasCredentials)) return { config, simulator: null };
+  const simulated = await simulateWhatsApp({ config, templates, scenario });
+  log.warn("whatsapp.simulated", { url: simulated.simulator.url, unsetVariables: loaded.unsetVariables });
+  return simulated;
+}
+
+function readTemplates(folder: string, log: Log): readonly WhatsAppTemplate[] {
+  const { templates, faults } = loadTemplateFolder(folder);
+  for (const fault of faults) log.error("template.refused", { ...fault });
+  return templates;
+}
+
+function readCampaigns(
+  folder: string,
+  environment: StartOptions["environment"],
+  log: Log,
+): readonly Extract<CampaignFile, { kind: "loaded" }>[] {
+  const loaded: Extract<CampaignFile, { kind: "loaded" }>[] = [];
+  for (const file of loadCampaignFolder(folder, environment).campaigns) {
+    for (const fault of file.faults) log.error("campaign.faulty", { ...fault });
+    if (file.kind === "loaded") loaded.push(file);
+  }
+  return loaded;
+}
+
+interface ThreadParts {
+  readonly options: StartOptions;
+  readonly config: EngineConfig;
+  readonly registry: CampaignRegistry;
+  readonly figures: Figures;
+  readonly stream: ReturnType<typeof openLmdbStream>;
+  readonly ledgerPath: string;
+  readonly log: Log;
+}
+
+function startThreads({ options, config, registry, figures, stream, ledgerPath, log }: ThreadParts): ActorThreads {
+  return new ActorThreads({
+    count: config.workers,
+    start: {
+      streamPath: join(config.dataDir, "stream"),
+      ledgerPath,
+      whatsapp: config.whatsapp,
+      logLevel: options.logLevel ?? "info",
+    },
+    campaigns: () => threadCampaigns(registry),
+    senders: () => Object.values(config.senders),
+    onProgress: (progress) => {
+      figures.progressed(progress);
+      stream.trim(progress.partition, progress.cursor);
+    },
+    onResponseTimes: (milliseconds) => figures.responded(milliseconds),
+    onBlock: (senderId, block) => figures.blocked(senderId, block),
+    onFatal: (error) => {
+      log.error("engine.broken", { code: error.code, reason: error.message });
+      options.onFatal?.(error);
+    },
+    log,
+    clock: systemClock,
+  });
+}
+
+function threadCampaigns(registry: CampaignRegistry): readonly ThreadCampaign[] {
+  const defined = registry.list().map(({ definition, number, template }) => {
+    return { kind: "defined", number, definition, template } as const;
+  });
+  const removed = registry.removed().map(({ id, number }) => ({ kind: "removed", id, number }) as const);
+  return [...defined, ...removed];
+}
+
+/** No new connections; those under way are answered, or cut once the grace is over. */
+async function drain(server: UwsServer): Promise<void> {
+  server.stopListening();
+  const endMs = systemClock.monotonicMs() + INGRESS_GRACE_MS;
+  while (server.inFlight() > 0 && systemClock.monotonicMs() < endMs) {
+    await new Promise<void>((resolve) => void systemClock.after(INGRESS_LOOK_MS, resolve));
+  }
+}
+
+function once(call: () => Promise<void>): () => Promise<void> {
+  let called: Promise<void> | null = null;
+  return () => (called ??= call());
+}

@@ -1,0 +1,104 @@
+// What the operators' API sees of the running engine.
+
+import type { CampaignEntry, CampaignFigures, OperatorsApiDeps, SenderView } from "./api/operators-api-deps.ts";
+import type { CampaignRegistry } from "./campaign/campaign-registry.ts";
+import type { Figures } from "./figures.ts";
+import { authorise } from "./ingress/authentication.ts";
+import type { KeyStore } from "./ingress/lmdb-key-store.ts";
+import type { LedgerReader } from "./ledger/ledger-reader.ts";
+import type { WhatsAppTemplate } from "./message/template.ts";
+import { checkCampaign } from "./runtime/campaign-definition.ts";
+import type { EngineConfig } from "./runtime/config.ts";
+import { messageOf } from "./runtime/errors.ts";
+import type { Log } from "./runtime/log.ts";
+
+export interface OperatorsParts {
+  readonly config: EngineConfig;
+  readonly registry: CampaignRegistry;
+  readonly keys: KeyStore;
+  readonly ledgers: readonly LedgerReader[];
+  readonly figures: Figures;
+  readonly messages: OperatorsApiDeps["messages"];
+  /** By account, as last read. */
+  readonly templates: ReadonlyMap<string, readonly WhatsAppTemplate[]>;
+  /** What is missing for readiness, in words. */
+  unreadiness(): readonly string[];
+  readonly isSimulated: boolean;
+  nowMs(): number;
+  readonly log: Log;
+}
+
+export function operatorsDeps(parts: OperatorsParts): OperatorsApiDeps {
+  const { registry, keys, log } = parts;
+  return {
+    authorise: (request, need) => {
+      const access = authorise((text) => keys.find(text), request, need);
+      if (access.kind === "refused") return { kind: "refused", response: access.response };
+      return { kind: "allowed", isAdmin: access.key.scope === "admin", campaigns: access.key.campaigns };
+    },
+    campaigns: {
+      get: (id) => registry.get(id),
+      list: () => registry.list(),
+      checkCampaign,
+      put: (definition) => registry.put(definition),
+      remove: (id) => registry.remove(id),
+      setStatus: (id, status) => registry.setStatus(id, status),
+    },
+    keys,
+    messages: parts.messages,
+    stats: (campaign) => campaignFigures(parts, campaign),
+    senders: () => Object.values(parts.config.senders).map((sender) => senderView(parts, sender.id)),
+    readiness: () => {
+      const reasons = parts.unreadiness();
+      return { isReady: reasons.length === 0, reasons, isSimulated: parts.isSimulated };
+    },
+    nowMs: () => parts.nowMs(),
+    onExportBroken: (campaignId, error) => log.error("export.broken", { campaignId, reason: messageOf(error) }),
+  };
+}
+
+function campaignFigures(parts: OperatorsParts, campaign: CampaignEntry): CampaignFigures {
+  const { figures, ledgers, config } = parts;
+  const { definition, number } = campaign;
+  const counters = { accepted: 0, byStatus: {} as Record<string, number>, byError: {} as Record<string, number> };
+  for (const ledger of ledgers) {
+    const state = ledger.campaignState(number);
+    if (state === undefined) continue;
+    counters.accepted += state.counters.accepted;
+    addCounts(counters.byStatus, state.counters.byStatus);
+    addCounts(counters.byError, state.counters.byError);
+  }
+  const { requestsAccepted, refusals } = figures.flowOf(number);
+  const refused = [...refusals.values()].reduce((sum, count) => sum + count, 0);
+  const senderPerSecond = config.senders[definition.sender]?.messagesPerSecond ?? 0;
+  return {
+    counters,
+    requests: { accepted: requestsAccepted, refused },
+    oldestWaitingAtMs: figures.oldestWaitingAtMs(number),
+    perSecond: figures.perSecond(number),
+    dispatchPerSecondMax: Math.min(definition.messagesPerSecond ?? senderPerSecond, senderPerSecond),
+    ackMs: figures.ackMs,
+    responseMs: figures.responseMs,
+  };
+}
+
+function addCounts(sum: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [key, count] of Object.entries(counts)) sum[key] = (sum[key] ?? 0) + count;
+}
+
+function senderView(parts: OperatorsParts, id: string): SenderView {
+  const sender = parts.config.senders[id];
+  if (sender === undefined) throw new Error(`no sender ${id}`);
+  const { phoneNumberId, wabaId, messagesPerSecond, pairLimit, dailyRecipients } = sender;
+  const known = parts.templates.get(wabaId);
+  return {
+    id,
+    phoneNumberId,
+    wabaId,
+    messagesPerSecond,
+    pairLimit,
+    dailyRecipients,
+    blocked: parts.figures.blockOf(id),
+    templates: known === undefined ? null : known.filter((template) => template.status === "APPROVED").length,
+  };
+}
