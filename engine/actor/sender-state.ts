@@ -31,6 +31,7 @@ const SENDER_MAILBOX_MAX = 65_536;
 const ANNOUNCED_MIN = 8;
 
 const EXPIRED_REASON = "Its time to live ended before it could be sent.";
+const EXPIRED_AGAIN_REASON = "Its time to live ended before another attempt.";
 
 const THROTTLE_BASE_MS = 1000;
 const THROTTLE_MAX_MS = 60_000;
@@ -188,9 +189,11 @@ export function rewatchExpiry(sender: Sender, campaign: Campaign, now: Now): voi
   watchExpiry(sender, campaign, headExpiryAtMs(campaign), now);
 }
 
-export function finishExpired(sender: Sender, dispatch: Dispatch, reason: string = EXPIRED_REASON): void {
-  const { messageId } = dispatch;
-  sender.effects.push({ kind: "finish", messageId, status: "expired", errorCode: null, reason });
+/** @param reason default: a sentence that says whether it was ever tried. */
+export function finishExpired(sender: Sender, dispatch: Dispatch, reason: string | null = null): void {
+  const { messageId, attempts } = dispatch;
+  const sentence = reason ?? (attempts === 0 ? EXPIRED_REASON : EXPIRED_AGAIN_REASON);
+  sender.effects.push({ kind: "finish", messageId, status: "expired", errorCode: null, reason: sentence });
 }
 
 /** Epoch time of a monotonic one. */

@@ -14,11 +14,16 @@ import type { WhatsAppTemplate } from "../message/template.ts";
 import type { CampaignFile } from "../runtime/campaign-file.ts";
 import { EngineError } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
-import { nearestKey } from "../runtime/nearest-key.ts";
+import { CampaignCompiler, isSameContent, TEMPLATES_UNREAD } from "./campaign-compiler.ts";
+import type {
+  CheckedCampaign,
+  CompileCampaign,
+  DeclaredCampaign,
+  Senders,
+  TemplatesByAccount,
+} from "./campaign-compiler.ts";
 import type { CampaignStore } from "./campaign-store.ts";
-import type { CampaignCompilation, CompiledCampaign } from "./compiled-campaign.ts";
-import { createTemplateIndex } from "./template-index.ts";
-import type { TemplateIndex, TemplatesByAccount } from "./template-index.ts";
+import type { CompiledCampaign } from "./compiled-campaign.ts";
 
 export interface CampaignEntry {
   /** With the status in effect: a campaign with faults is paused, whatever was asked for. */
@@ -61,14 +66,9 @@ export type RegistryStatusChange =
   | { readonly kind: "refused"; readonly faults: readonly CampaignFault[] }
   | { readonly kind: "not_found" };
 
-export type Senders = Readonly<Record<string, { readonly wabaId: string }>>;
-
 export interface RegistryDeps {
   readonly store: CampaignStore;
-  readonly compile: (
-    definition: CampaignDefinition,
-    template: WhatsAppTemplate | undefined,
-  ) => CampaignCompilation;
+  readonly compile: CompileCampaign;
   readonly senders: Senders;
   readonly log: Log;
 }
@@ -82,46 +82,25 @@ export function createRegistry(deps: RegistryDeps): CampaignRegistry {
   return new CampaignRegistry(deps);
 }
 
-/** A definition as its author wrote it, and where from. */
-interface Declared {
-  readonly definition: CampaignDefinition;
-  readonly source: "file" | "api";
-  /** The file; empty for API-made ones. */
-  readonly file: string;
-  /** Secrets that are not set. */
-  readonly fileFaults: readonly CampaignFault[];
-  readonly refusedFaults: readonly CampaignFault[];
-}
-
-interface Compiled {
-  readonly declared: Declared;
-  readonly template: WhatsAppTemplate | undefined;
-  readonly compiled: CompiledCampaign | null;
-  readonly faults: readonly CampaignFault[];
-}
-
-interface Slot extends Compiled {
+interface Slot extends CheckedCampaign {
   readonly entry: CampaignEntry;
 }
 
 export class CampaignRegistry {
   readonly #store: CampaignStore;
-  readonly #compile: RegistryDeps["compile"];
+  readonly #compiler: CampaignCompiler;
   readonly #log: Log;
   readonly #listeners: ((change: RegistryChange) => void)[] = [];
-  #senders: Senders;
-  #templates: TemplateIndex = createTemplateIndex(new Map());
   #slots = new Map<string, Slot>();
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(deps: RegistryDeps) {
     this.#store = deps.store;
-    this.#compile = deps.compile;
+    this.#compiler = new CampaignCompiler(deps.compile, deps.senders);
     this.#log = deps.log;
-    this.#senders = deps.senders;
     for (const definition of deps.store.definitions()) {
-      this.#slots.set(definition.id, this.#slotOf(this.#compiledOf(declaredByApi(definition))));
+      this.#slots.set(definition.id, this.#slotOf(declaredByApi(definition)));
     }
   }
 
@@ -148,12 +127,12 @@ export class CampaignRegistry {
 
   /** All templates of all accounts (wabaId → templates), each time anew. Campaigns whose template changed are checked again. */
   setTemplates(templates: TemplatesByAccount): void {
-    this.#templates = createTemplateIndex(templates);
+    this.#compiler.setTemplates(templates);
     this.#rebuild();
   }
 
   setSenders(senders: Senders): void {
-    this.#senders = senders;
+    this.#compiler.setSenders(senders);
     this.#rebuild();
   }
 
@@ -171,11 +150,11 @@ export class CampaignRegistry {
         [...next.values()].filter((one) => this.#isOutdated(one)).map(idOf),
       );
       const slots = new Map<string, Slot>();
-      for (const [id, declared] of next) slots.set(id, this.#slotOf(this.#compiledOf(declared)));
+      for (const [id, declared] of next) slots.set(id, this.#slotOf(declared));
       for (const definition of this.#store.definitions()) {
         if (slots.has(definition.id))
           this.#log.warn("campaign.hidden_by_file", { campaignId: definition.id });
-        else slots.set(definition.id, this.#slotOf(this.#compiledOf(declaredByApi(definition))));
+        else slots.set(definition.id, this.#slotOf(declaredByApi(definition)));
       }
       this.#swap(slots);
     });
@@ -186,7 +165,7 @@ export class CampaignRegistry {
     return this.#inTurn(async () => {
       const before = this.#slots.get(definition.id);
       if (before?.declared.source === "file") return { kind: "managed_by_file" };
-      const { faults } = this.#compiledOf(declaredByApi(definition));
+      const { faults } = this.#check(declaredByApi(definition));
       if (faults.length > 0) return { kind: "refused", faults };
       await this.#store.putDefinition(definition);
       return {
@@ -229,7 +208,7 @@ export class CampaignRegistry {
     });
   }
 
-  async #storeStatus(declared: Declared, status: CampaignStatus): Promise<Declared> {
+  async #storeStatus(declared: DeclaredCampaign, status: CampaignStatus): Promise<DeclaredCampaign> {
     const { definition } = declared;
     if (declared.source === "api") {
       await this.#store.putDefinition({ ...definition, status });
@@ -240,8 +219,8 @@ export class CampaignRegistry {
     return declared;
   }
 
-  #nextFiles(files: readonly CampaignFile[]): Map<string, Declared> {
-    const next = new Map<string, Declared>();
+  #nextFiles(files: readonly CampaignFile[]): Map<string, DeclaredCampaign> {
+    const next = new Map<string, DeclaredCampaign>();
     for (const file of files) {
       if (file.kind === "loaded") next.set(file.definition.id, this.#betterOf(file));
     }
@@ -263,9 +242,9 @@ export class CampaignRegistry {
   }
 
   /** The file's new version, unless it cannot work and the one that runs can. */
-  #betterOf(file: CampaignFile & { readonly kind: "loaded" }): Declared {
+  #betterOf(file: CampaignFile & { readonly kind: "loaded" }): DeclaredCampaign {
     const { definition } = file;
-    const declared: Declared = {
+    const declared: DeclaredCampaign = {
       definition,
       source: "file",
       file: file.file,
@@ -274,7 +253,7 @@ export class CampaignRegistry {
     };
     const running = this.#slots.get(definition.id);
     if (running?.declared.source !== "file" || running.faults.length > 0) return declared;
-    const { faults } = this.#compiledOf(declared);
+    const { faults } = this.#check(declared);
     if (faults.length === 0) return declared;
     this.#log.warn("campaign.file_refused", {
       file: file.file,
@@ -284,7 +263,7 @@ export class CampaignRegistry {
     return { ...running.declared, refusedFaults: faults };
   }
 
-  #isOutdated({ definition }: Declared): boolean {
+  #isOutdated({ definition }: DeclaredCampaign): boolean {
     const override = this.#store.override(definition.id);
     return override !== undefined && override.declared !== definition.status;
   }
@@ -292,50 +271,23 @@ export class CampaignRegistry {
   #rebuild(): void {
     const slots = new Map<string, Slot>();
     for (const [id, { declared }] of this.#slots)
-      slots.set(id, this.#slotOf(this.#compiledOf(declared)));
+      slots.set(id, this.#slotOf(declared));
     this.#swap(slots);
   }
 
-  #install(declared: Declared): CampaignEntry {
-    const slot = this.#slotOf(this.#compiledOf(declared));
+  #install(declared: DeclaredCampaign): CampaignEntry {
+    const slot = this.#slotOf(declared);
     this.#swap(new Map(this.#slots).set(idOf(declared), slot));
     return slot.entry;
   }
 
-  /** Compiles, unless the same definition with the same template is compiled already. */
-  #compiledOf(declared: Declared): Compiled {
-    const { definition, fileFaults } = declared;
-    const sender = Object.hasOwn(this.#senders, definition.sender)
-      ? this.#senders[definition.sender]
-      : undefined;
-    if (sender === undefined) {
-      return {
-        declared,
-        template: undefined,
-        compiled: null,
-        faults: [...fileFaults, this.#senderFault(definition)],
-      };
-    }
-    const template = this.#templates.find(sender.wabaId, definition.template);
-    const before = this.#slots.get(definition.id);
-    const isKnown = before?.compiled != null && isSame(before.template, template);
-    if (isKnown && isSame(before.declared.definition, definition) && fileFaults.length === 0) {
-      return { ...before, declared };
-    }
-    const result = this.#compile(definition, template);
-    const faults = [...fileFaults, ...(result.kind === "refused" ? result.faults : [])];
-    const compiled = result.kind === "compiled" && faults.length === 0 ? result.campaign : null;
-    return { declared, template, compiled, faults };
-  }
-
-  #senderFault({ sender }: CampaignDefinition): CampaignFault {
-    const nearest = nearestKey(sender, Object.keys(this.#senders));
-    const hint = nearest === null ? "it has none yet" : `the nearest is "${nearest}"`;
-    return { path: "sender", message: `volley.yaml has no sender "${sender}"; ${hint}` };
+  #check(declared: DeclaredCampaign): CheckedCampaign {
+    return this.#compiler.check(declared, this.#slots.get(idOf(declared)));
   }
 
   /** The registry has numbered the campaign before. */
-  #slotOf({ declared, template, compiled, faults }: Compiled): Slot {
+  #slotOf(declared: DeclaredCampaign): Slot {
+    const { template, compiled, faults } = this.#check(declared);
     const { definition, source, refusedFaults } = declared;
     const entry: CampaignEntry = {
       definition: { ...definition, status: this.#statusOf(declared, faults) },
@@ -344,14 +296,14 @@ export class CampaignRegistry {
       source,
       faults,
       refusedFaults,
-      template: template ?? null,
+      template,
       compiled,
       urlToken: this.#urlTokenOf(definition),
     };
     return { declared, template, compiled, faults, entry };
   }
 
-  #statusOf({ definition, source }: Declared, faults: readonly CampaignFault[]): CampaignStatus {
+  #statusOf({ definition, source }: DeclaredCampaign, faults: readonly CampaignFault[]): CampaignStatus {
     if (faults.length > 0) return "paused";
     const override = source === "file" ? this.#store.override(definition.id) : undefined;
     return override?.declared === definition.status ? override.status : definition.status;
@@ -394,7 +346,7 @@ export class CampaignRegistry {
 
   #tell(changed: readonly CampaignEntry[]): void {
     for (const { definition, faults } of changed) {
-      if (faults.length > 0)
+      if (faults.some((fault) => fault !== TEMPLATES_UNREAD))
         this.#log.warn("campaign.faulty", { campaignId: definition.id, faults });
     }
   }
@@ -412,21 +364,16 @@ export class CampaignRegistry {
   }
 }
 
-function declaredByApi(definition: CampaignDefinition): Declared {
+function declaredByApi(definition: CampaignDefinition): DeclaredCampaign {
   return { definition, source: "api", file: "", fileFaults: [], refusedFaults: [] };
 }
 
-function idOf({ definition }: Declared): string {
+function idOf({ definition }: DeclaredCampaign): string {
   return definition.id;
-}
-
-/** Files and Meta's answers are read anew each time, so mostly it is another object of the same content. */
-function isSame(left: unknown, right: unknown): boolean {
-  return left === right || JSON.stringify(left) === JSON.stringify(right);
 }
 
 function isSameEntry(left: CampaignEntry, right: CampaignEntry): boolean {
   const { compiled: leftCompiled, ...leftRest } = left;
   const { compiled: rightCompiled, ...rightRest } = right;
-  return leftCompiled === rightCompiled && isSame(leftRest, rightRest);
+  return leftCompiled === rightCompiled && isSameContent(leftRest, rightRest);
 }

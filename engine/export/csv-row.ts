@@ -46,7 +46,7 @@ const FRACTIONS: readonly string[] = Array.from({ length: 1_000 }, (_, ms) => `.
 
 // Neighbouring rows fall into the same few seconds: the text of each is worked out once (a power of two in size).
 const SECONDS_KNOWN = 4_096;
-const knownSeconds = new Float64Array(SECONDS_KNOWN);
+const knownSeconds = new Float64Array(SECONDS_KNOWN).fill(-1);
 const knownTexts: string[] = Array.from({ length: SECONDS_KNOWN }, () => "");
 
 function textOfSecond(second: number): string {

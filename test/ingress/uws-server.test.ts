@@ -105,7 +105,7 @@ test("counts a chunked body by its running sum", async () => {
 });
 
 test("reads nothing of a body that is declared far too large", async () => {
-  const request = `POST /echo/a HTTP/1.1\r\nHost: a\r\nContent-Length: ${10 ** 12}\r\n\r\n`;
+  const request = "POST /echo/a HTTP/1.1\r\nHost: a\r\nContent-Length: 900000000\r\n\r\n";
   assert.match(await exchange(server.port, request), /^HTTP\/1\.1 413 /);
 });
 

@@ -25,6 +25,7 @@ test("works in a thread of its own and can be steered from outside", async (cont
     body: JSON.stringify(greetingSend()),
   });
   assert.equal(response.status, 200);
+  await response.text();
   await simulator.idle();
   assert.equal((await simulator.received()).length, 1);
   assert.deepEqual(

@@ -1,0 +1,93 @@
+// An engine with its own simulator in this process, for tests that look at the whole path.
+
+import { type Engine, startEngine } from "../../engine/main.ts";
+import type { ScenarioInput } from "../../engine/simulator/scenario.ts";
+import { type SimulatorThread, startSimulatorThread } from "../../engine/simulator/simulator-thread.ts";
+import { parseCsv } from "./csv.ts";
+import { until } from "./until.ts";
+import {
+  ACCESS_TOKEN,
+  APP_SECRET,
+  createWorkspace,
+  GREETING,
+  OFFER,
+  PHONE_NUMBER_ID,
+  WABA_ID,
+  type Workspace,
+  type WorkspaceOptions,
+} from "./workspace.ts";
+
+export interface RunningEngine {
+  readonly simulator: SimulatorThread;
+  readonly workspace: Workspace;
+  readonly url: string;
+  readonly key: string;
+  /** Stops the engine and starts it again on the same data. */
+  restart(): Promise<void>;
+  post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
+  getJson<Value>(path: string): Promise<Value>;
+  csv(campaignId: string): Promise<Record<string, string>[]>;
+  untilNothingWaits(campaignIds: readonly string[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+
+export async function runEngine(
+  options: Omit<WorkspaceOptions, "whatsappUrl"> & { readonly scenario?: ScenarioInput },
+): Promise<RunningEngine> {
+  const templates = options.templates ?? [GREETING, OFFER];
+  const messagesPerSecond = options.messagesPerSecond ?? 1000;
+  const simulator = await startSimulatorThread({
+    templates,
+    senders: [{ phoneNumberId: PHONE_NUMBER_ID, wabaId: WABA_ID, messagesPerSecond }],
+    accessTokens: [ACCESS_TOKEN],
+    appSecret: APP_SECRET,
+    ...(options.scenario === undefined ? {} : { scenario: options.scenario }),
+  });
+  const workspace = await createWorkspace({ ...options, templates, whatsappUrl: simulator.url });
+  await simulator.setWebhookUrl(`${workspace.url}/webhooks/whatsapp`);
+  const start = (): Promise<Engine> =>
+    startEngine({ configFile: workspace.configFile, environment: {}, simulator: "never", logLevel: "silent" });
+  let engine = await start();
+  const authorisation = { "x-api-key": engine.adminKey };
+
+  const getJson = async <Value>(path: string): Promise<Value> => {
+    const answer = await fetch(`${workspace.url}${path}`, { headers: authorisation });
+    return (await answer.json()) as Value;
+  };
+  return {
+    simulator,
+    workspace,
+    url: workspace.url,
+    key: engine.adminKey,
+    restart: async () => {
+      await engine.stop();
+      engine = await start();
+    },
+    post: async (path, body, headers = {}) =>
+      fetch(`${workspace.url}${path}`, {
+        method: "POST",
+        headers: { ...authorisation, "content-type": "application/json", ...headers },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
+    getJson,
+    csv: async (campaignId) => {
+      const path = `${workspace.url}/api/campaigns/${campaignId}/messages.csv`;
+      return parseCsv(await (await fetch(path, { headers: authorisation })).text());
+    },
+    untilNothingWaits: async (campaignIds) => {
+      await until("nothing waits", async () => {
+        const stats = await Promise.all(
+          campaignIds.map((id) => getJson<{ waiting: number }>(`/api/campaigns/${id}/stats`)),
+        );
+        return stats.every(({ waiting }) => waiting === 0);
+      });
+      await simulator.idle();
+    },
+    stop: async () => {
+      await engine.stop();
+      await simulator.close();
+      workspace.remove();
+    },
+  };
+}
