@@ -73,7 +73,11 @@ function openPartition(partition: number, index: number): Partition {
     defer: (call) => void setImmediate(call),
     report: (progress) => post({ kind: "progress", progress }),
     reportBlock: (senderId, block) => {
-      post({ kind: "block", senderId, block: block === null ? null : { reason: block.reason, untilMs: block.untilMs } });
+      post({
+        kind: "block",
+        senderId,
+        block: block === null ? null : { reason: block.reason, untilMs: block.untilMs },
+      });
     },
     onBroken,
     log,

@@ -93,7 +93,13 @@ export class ActorThreads {
     const supervisor = superviseThread({
       name: `actor-${threadIndex}`,
       start: () => {
-        const workerData: ThreadStart = { ...start, threadIndex, partitions, campaigns: campaigns(), senders: senders() };
+        const workerData: ThreadStart = {
+          ...start,
+          threadIndex,
+          partitions,
+          campaigns: campaigns(),
+          senders: senders(),
+        };
         return new Worker(new URL("./actor-thread.js", import.meta.url), { workerData, name: `actor-${threadIndex}` });
       },
       onMessage: (message) => this.#hear(message as FromThread, onReady),

@@ -11,6 +11,8 @@ const MICROSECONDS_PER_MS = 1_000;
 
 interface CampaignFlow {
   requestsAccepted: number;
+  /** Accepted, but not yet seen by an actor thread. */
+  underWay: number;
   /** By the problem's code: bounded, because the codes are. */
   readonly refusals: Map<string, number>;
   readonly accepted: RateMeter;
@@ -23,7 +25,6 @@ interface CampaignFlow {
 export class Figures {
   readonly #campaigns = new Map<number, CampaignFlow>();
   readonly #partitions = new Map<number, PartitionProgress>();
-  /** Accepted, but not yet seen by an actor thread. */
   #underWay = 0;
   readonly #blocks = new Map<string, SenderBlock>();
   readonly #ack: RecordableHistogram = createHistogram();
@@ -36,7 +37,7 @@ export class Figures {
 
   /** Messages that are not brought to an end. */
   get waiting(): number {
-    let sum = Math.max(0, this.#underWay);
+    let sum = this.#underWay;
     for (const { waiting } of this.#partitions.values()) sum += waiting;
     return sum;
   }
@@ -45,8 +46,10 @@ export class Figures {
     const flow = this.flowOf(campaignNumber);
     flow.requestsAccepted += 1;
     flow.accepted.add(1, this.#monotonicMs());
-    if (!isDuplicate) this.#underWay += 1;
     this.#ack.record(Math.max(1, Math.round(ackMs * MICROSECONDS_PER_MS)));
+    if (isDuplicate) return;
+    flow.underWay += 1;
+    this.#underWay += 1;
   }
 
   refused(campaignNumber: number, code: string): void {
@@ -60,13 +63,14 @@ export class Figures {
 
   progressed(progress: PartitionProgress): void {
     const nowMs = this.#monotonicMs();
-    const last = this.#partitions.get(progress.partition);
-    // What a thread reads anew after a start was counted before it; the count then heals at zero.
-    this.#underWay = Math.max(0, this.#underWay - Math.max(0, progress.arrived - (last?.arrived ?? 0)));
     this.#partitions.set(progress.partition, progress);
     for (const campaign of progress.campaigns) {
       const flow = this.flowOf(campaign.campaignNumber);
       const before = flow.progress.get(progress.partition);
+      // What a thread reads anew after a start was accepted before it: the count heals at zero.
+      const arrived = Math.min(flow.underWay, Math.max(0, campaign.arrived - (before?.arrived ?? 0)));
+      flow.underWay -= arrived;
+      this.#underWay -= arrived;
       // A restarted thread counts from zero again.
       flow.dispatched.add(Math.max(0, campaign.dispatched - (before?.dispatched ?? 0)), nowMs);
       flow.settled.add(Math.max(0, campaign.settled - (before?.settled ?? 0)), nowMs);
@@ -115,6 +119,7 @@ export class Figures {
     if (known !== undefined) return known;
     const flow: CampaignFlow = {
       requestsAccepted: 0,
+      underWay: 0,
       refusals: new Map(),
       accepted: new RateMeter(),
       dispatched: new RateMeter(),

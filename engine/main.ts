@@ -103,13 +103,31 @@ export async function startEngine(options: StartOptions): Promise<Engine> {
   const missing = new Set(["templates have not been read yet"]);
   const unreadiness = (): string[] => [...missing];
   const isSimulated = simulator !== null;
-  const parts = { config, registry, keys, stream, ledgers, threads, exports, figures, templates, unreadiness, isSimulated, log };
+  const parts = {
+    config,
+    registry,
+    keys,
+    stream,
+    ledgers,
+    threads,
+    exports,
+    figures,
+    templates,
+    unreadiness,
+    isSimulated,
+    log,
+  };
   const server = await startFront(parts);
   const url = `http://${config.server.host}:${server.port}`;
   await simulator?.setWebhookUrl(`${url}/webhooks/whatsapp`);
   await sync.firstRound;
   missing.clear();
-  log.info("engine.started", { url, server: server.description, workers: config.workers, stream: config.stream.driver });
+  log.info("engine.started", {
+    url,
+    server: server.description,
+    workers: config.workers,
+    stream: config.stream.driver,
+  });
 
   const stop = once(async () => {
     log.info("engine.stopping");

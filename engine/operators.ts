@@ -68,7 +68,9 @@ function campaignFigures(parts: OperatorsParts, campaign: CampaignEntry): Campai
     addCounts(counters.byStatus, state.counters.byStatus);
     addCounts(counters.byError, state.counters.byError);
   }
-  const { requestsAccepted, refusals } = figures.flowOf(number);
+  const { requestsAccepted, refusals, underWay } = figures.flowOf(number);
+  counters.accepted += underWay;
+  addCounts(counters.byStatus, { queued: underWay });
   const refused = [...refusals.values()].reduce((sum, count) => sum + count, 0);
   const senderPerSecond = config.senders[definition.sender]?.messagesPerSecond ?? 0;
   return {

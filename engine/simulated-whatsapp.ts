@@ -25,7 +25,11 @@ export async function simulateWhatsApp(options: {
   const senders = Object.values(config.senders);
   const simulator = await startSimulatorThread({
     templates,
-    senders: senders.map(({ phoneNumberId, wabaId, messagesPerSecond }) => ({ phoneNumberId, wabaId, messagesPerSecond })),
+    senders: senders.map(({ phoneNumberId, wabaId, messagesPerSecond }) => ({
+      phoneNumberId,
+      wabaId,
+      messagesPerSecond,
+    })),
     accessTokens: [accessToken],
     appSecret,
     scenario,

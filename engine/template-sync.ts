@@ -45,7 +45,11 @@ export function startTemplateSync(options: TemplateSyncOptions): TemplateSync {
       nextMs = RETRY_AFTER_MS;
       if (!isStopped) log.warn("templates.unread", { wabaId, reason: messageOf(error), nextMs });
     }
-    if (!isStopped) cancels.set(wabaId, clock.after(nextMs, () => void sync(wabaId, accessToken)));
+    if (!isStopped)
+      cancels.set(
+        wabaId,
+        clock.after(nextMs, () => void sync(wabaId, accessToken)),
+      );
   };
 
   for (const wabaId of accounts.keys()) options.onTemplates(wabaId, options.fromFiles);

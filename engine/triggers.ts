@@ -8,7 +8,9 @@ import { encodeMessageId } from "./message/ids.ts";
 const REHEARSAL = { campaignNumber: 0, acceptedAtMs: 0, node: 0, sequence: 0 };
 
 /** One view an entry, made when first asked for: the registry replaces an entry whenever its campaign changes. */
-export function createTriggers(get: (id: string) => CampaignEntry | undefined): (id: string) => TriggerCampaign | undefined {
+export function createTriggers(
+  get: (id: string) => CampaignEntry | undefined,
+): (id: string) => TriggerCampaign | undefined {
   const views = new WeakMap<CampaignEntry, TriggerCampaign>();
   return (id) => {
     const entry = get(id);
@@ -49,7 +51,14 @@ const REFUSED: Pick<TriggerCampaign, "matches" | "dedupeValue" | "extract" | "pr
   dedupeValue: () => undefined,
   extract: () => ({
     kind: "invalid",
-    faults: [{ pointer: "", attribute: "", code: "invalid_format", message: "The campaign has faults; see the campaign's own page." }],
+    faults: [
+      {
+        pointer: "",
+        attribute: "",
+        code: "invalid_format",
+        message: "The campaign has faults; see the campaign's own page.",
+      },
+    ],
   }),
   preview: () => ({ kind: "unrenderable", reason: "The campaign has faults; see the campaign's own page." }),
 };

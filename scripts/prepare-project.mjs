@@ -16,7 +16,9 @@ const builtStamp = join(root, "dist", ".volley-built");
 
 export function prepareProject() {
   requireNode();
-  const lock = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const lock = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   if (stampOf(installedStamp) !== lock) {
     say("Installing dependencies (once) …");
     run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);

@@ -15,8 +15,21 @@ const LINES_MAX = 400;
 const SHARED = ["message", "runtime"];
 const ROOT_FOLDERS = ["cli"];
 const TECHNOLOGY = /\b(uws|http|jetstream|lmdb|cloud-api|thread|file|stdout|system)\b/;
-const AMBIENT = /\b(random(Bytes|UUID|Int|FillSync)\(|performance\.now|fetch\(|set(Timeout|Interval|Immediate)\(|Date\.now\(|new Date\(\)|Math\.random\(|process\.(env|argv|exit|hrtime|nextTick|on|stdout|stderr|cwd))/;
-const PURE_PACKAGES = ["node:assert/strict", "node:crypto", "node:buffer", "ajv", "ajv-formats", "liquidjs", "libphonenumber-js/max", "lossless-json", "msgpackr", "yaml", "fastest-levenshtein"];
+const AMBIENT =
+  /\b(random(Bytes|UUID|Int|FillSync)\(|performance\.now|fetch\(|set(Timeout|Interval|Immediate)\(|Date\.now\(|new Date\(\)|Math\.random\(|process\.(env|argv|exit|hrtime|nextTick|on|stdout|stderr|cwd))/;
+const PURE_PACKAGES = [
+  "node:assert/strict",
+  "node:crypto",
+  "node:buffer",
+  "ajv",
+  "ajv-formats",
+  "liquidjs",
+  "libphonenumber-js/max",
+  "lossless-json",
+  "msgpackr",
+  "yaml",
+  "fastest-levenshtein",
+];
 const IMPORT = /^(?:import|export)\b[^;]*?\bfrom\s+["']([^"']+)["']/gm;
 
 const files = readdirSync("engine", { recursive: true, encoding: "utf8" })

@@ -15,7 +15,8 @@ export interface Campaign extends QueuedCampaign {
   definition: PartitionCampaign;
   /** Not yet brought to an end. */
   waiting: number;
-  /** Since the thread started. */
+  /** Since the thread started, like the next two. */
+  arrived: number;
   dispatched: number;
   settled: number;
 }
@@ -53,6 +54,7 @@ export class CampaignMemory {
       leftUncommitted: 0,
       leftInBatch: 0,
       waiting: waitingOf(state),
+      arrived: 0,
       dispatched: 0,
       settled: 0,
     };
@@ -120,9 +122,10 @@ export class CampaignMemory {
   progressOf(campaignNumber: number): CampaignProgress | null {
     const campaign = this.#campaigns.get(campaignNumber);
     if (campaign === undefined) return null;
-    const { state, waiting, dispatched, settled } = campaign;
+    const { state, arrived, waiting, dispatched, settled } = campaign;
     const oldest = waiting > 0 ? decodeMessageId(state.headId.slice(0, MESSAGE_ID_LENGTH)) : null;
-    return { campaignNumber, waiting, oldestWaitingAtMs: oldest?.acceptedAtMs ?? null, dispatched, settled };
+    const oldestWaitingAtMs = oldest?.acceptedAtMs ?? null;
+    return { campaignNumber, arrived, waiting, oldestWaitingAtMs, dispatched, settled };
   }
 
   /** Nothing that is queued or on its way lies before the oldest message in memory. */

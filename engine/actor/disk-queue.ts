@@ -50,7 +50,10 @@ export class DiskQueue {
   }
 
   /** Reads rows back for every campaign with enough room; `load` takes each row that may still be queued. */
-  refill(room: (campaign: QueuedCampaign) => number, load: (campaign: QueuedCampaign, row: MessageRecord) => void): void {
+  refill(
+    room: (campaign: QueuedCampaign) => number,
+    load: (campaign: QueuedCampaign, row: MessageRecord) => void,
+  ): void {
     for (const campaign of this.#hungry) {
       const rows = Math.min(room(campaign), REFILL_ROWS_MAX);
       if (rows >= REFILL_ROOM_MIN || (rows > 0 && campaign.liveIds.size === 0)) this.#read(campaign, rows, load);

@@ -90,12 +90,12 @@ export class EffectPerformer {
   send(intents: readonly Intent[]): void {
     if (intents.length === 0) return;
     const monotonicMs = this.#deps.clock.monotonicMs();
-    const senders = new Set<SeatedSender>();
+    const counts = new Map<SeatedSender, number>();
     for (const intent of intents) {
       this.#sendOne(intent, monotonicMs);
-      senders.add(intent.sender);
+      counts.set(intent.sender, (counts.get(intent.sender) ?? 0) + 1);
     }
-    for (const sender of senders) this.#deps.senders.step(sender, { kind: "departed", monotonicMs });
+    for (const [sender, count] of counts) this.#deps.senders.step(sender, { kind: "departed", monotonicMs, count });
   }
 
   #sendOne(intent: Intent, sentMonotonicMs: number): void {
@@ -103,7 +103,14 @@ export class EffectPerformer {
     const answer = (verdict: Verdict): void => {
       const answeredMonotonicMs = this.#deps.clock.monotonicMs();
       this.inFlight -= 1;
-      this.#deps.senders.step(sender, { kind: "verdict", messageId, attempt, verdict, sentMonotonicMs, answeredMonotonicMs });
+      this.#deps.senders.step(sender, {
+        kind: "verdict",
+        messageId,
+        attempt,
+        verdict,
+        sentMonotonicMs,
+        answeredMonotonicMs,
+      });
       this.#deps.onInput();
     };
     this.inFlight += 1;
@@ -136,9 +143,13 @@ export class EffectPerformer {
         memory.replace({ ...after, dueAtMs: record.dueAtMs });
         return;
       }
-      case "park":
-        this.store(campaign, record, transition.parkedRecord(record, effect, nowMs));
+      case "park": {
+        // Only put off again: nothing happened that the timeline should tell.
+        const { isPostponed, dueAtMs } = effect;
+        const after = isPostponed ? { ...record, dueAtMs } : transition.parkedRecord(record, effect, nowMs);
+        this.store(campaign, record, after);
         return;
+      }
       case "finish":
         this.finish(campaign, record, effect);
     }

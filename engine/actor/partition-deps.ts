@@ -23,7 +23,11 @@ export interface PartitionLedger {
   /** Rows in key order, `to` exclusive. */
   records(range: { readonly from: string; readonly to: string; readonly limit: number }): readonly MessageRecord[];
   /** Waiting rows in order of their time, after the given entry. */
-  due(range: { readonly after: DueEntry | null; readonly throughMs: number; readonly limit: number }): readonly DueEntry[];
+  due(range: {
+    readonly after: DueEntry | null;
+    readonly throughMs: number;
+    readonly limit: number;
+  }): readonly DueEntry[];
   /** The sequence of the last stream entry whose effects are in the ledger; 0 at first. */
   cursor(): number;
   campaignStates(): readonly CampaignState[];
@@ -37,7 +41,12 @@ export interface StreamEntry {
 }
 
 export type Rendering =
-  | { readonly kind: "rendered"; readonly message: string; readonly request: string; readonly changes: readonly string[] }
+  | {
+      readonly kind: "rendered";
+      readonly message: string;
+      readonly request: string;
+      readonly changes: readonly string[];
+    }
   | { readonly kind: "unrenderable"; readonly reason: string };
 
 /** A campaign as the thread knows it. */
@@ -65,6 +74,8 @@ export interface SendRequest {
 /** Where a campaign stands, of those that a commit changed. */
 export interface CampaignProgress {
   readonly campaignNumber: number;
+  /** Events taken out of the stream since the thread started. */
+  readonly arrived: number;
   readonly waiting: number;
   /** Acceptance of the oldest message still in the queue or on its way, epoch milliseconds; null when none is. */
   readonly oldestWaitingAtMs: number | null;
@@ -80,8 +91,6 @@ export interface PartitionProgress {
   readonly cursor: number;
   /** Messages not yet brought to an end. */
   readonly waiting: number;
-  /** Events taken out of the stream since the thread started. */
-  readonly arrived: number;
   /** Since the thread started. */
   readonly unmatchedStatuses: number;
   readonly campaigns: readonly CampaignProgress[];

@@ -58,7 +58,6 @@ export class Partition {
   #isReadScheduled = false;
   #isStopping = false;
   #onDrained: (() => void) | null = null;
-  #arrived = 0;
   #unmatchedStatuses = 0;
 
   constructor(deps: PartitionDeps) {
@@ -86,6 +85,10 @@ export class Partition {
     this.#refill();
     this.#read();
     this.#onTime();
+    this.#report(
+      this.#deps.ledger.cursor(),
+      Array.from(this.#memory.all(), ({ state }) => state.campaignNumber),
+    );
   }
 
   /** The stream holds more. */
@@ -170,7 +173,6 @@ export class Partition {
   }
 
   #arrive(event: AcceptedEvent): void {
-    this.#arrived += 1;
     const campaign = this.#memory.campaignOf(event.messageId);
     if (campaign === undefined) {
       this.#deps.log.error("event.orphaned", { messageId: event.messageId, reason: "its campaign is unknown here" });
@@ -180,6 +182,7 @@ export class Partition {
     if (this.#journal.get(event.messageId) !== undefined) return;
     const record = transition.acceptedRecord(event, campaign.definition.id);
     this.#journal.create(record, campaign.state);
+    campaign.arrived += 1;
     this.#memory.count(campaign, null, record.status);
     if (campaign.definition.isRemoved) this.#performer.finish(campaign, record, CAMPAIGN_REMOVED);
     else if (campaign.state.diskFromId === "" && this.#room(campaign) > 0) this.#offer(campaign, record);
@@ -336,7 +339,6 @@ export class Partition {
       partition: this.#deps.partition,
       cursor,
       waiting: this.#memory.waiting,
-      arrived: this.#arrived,
       unmatchedStatuses: this.#unmatchedStatuses,
       campaigns: changed.map((number) => this.#memory.progressOf(number)).filter((progress) => progress !== null),
     });

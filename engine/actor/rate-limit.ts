@@ -35,8 +35,8 @@ export interface Pace {
   readonly takenAtMs: Float64Array;
   /** When it left; until that is known, when it should. */
   readonly sentAtMs: Float64Array;
-  /** The latest time at which it can have reached Meta, less the quickest way. */
-  readonly reachedAtMs: Float64Array;
+  /** Until its answer came; 0 before that. */
+  readonly roundTripMs: Float64Array;
   /** Tickets taken so far; the next ticket's number. */
   taken: number;
   /** Tickets whose messages have left. */
@@ -52,7 +52,7 @@ export interface Pace {
   readonly lag: RecentMinimum;
 }
 
-const COLUMNS = ["takenAtMs", "sentAtMs", "reachedAtMs"] as const;
+const COLUMNS = ["takenAtMs", "sentAtMs", "roundTripMs"] as const;
 
 const BURST_MS = 50;
 const CATCH_UP = 1.05;
@@ -82,12 +82,13 @@ export function createPace(settings: PaceSettings): Pace {
     windowMs: (windowCount / perSecond) * 1000,
     takenAtMs: new Float64Array(windowCount),
     sentAtMs: new Float64Array(windowCount),
-    reachedAtMs: new Float64Array(windowCount),
+    roundTripMs: new Float64Array(windowCount),
     taken: 0,
     departed: 0,
     smoothAtMs: -Infinity,
     gateAtMs: -Infinity,
-    allowanceMs: 0,
+    // The first sends open connections: they are the most likely of all to be late.
+    allowanceMs: LOSS_MS * windowCount,
     roundTrip: createRecentMinimum(),
     lag: createRecentMinimum(),
   };
@@ -152,15 +153,21 @@ export function arrived(pace: Pace, ticket: number, sentAtMs: number, roundTripM
   observe(pace.roundTrip, sentAtMs, roundTripMs);
   if (ticket < pace.taken - pace.windowCount) return;
   const slot = ticket % pace.windowCount;
-  place(pace, slot, sentAtMs);
-  const delayMs = roundTripMs - pace.roundTrip.value;
-  if (delayMs > DELAY_MS) pace.reachedAtMs[slot] = sentAtMs + MARGIN_MS + delayMs;
+  pace.sentAtMs[slot] = sentAtMs;
+  pace.roundTripMs[slot] = roundTripMs;
 }
 
-/** Until its answer says more, a message counts as delayed by what is always waited out. */
 function place(pace: Pace, slot: number, sentAtMs: number): void {
   pace.sentAtMs[slot] = sentAtMs;
-  pace.reachedAtMs[slot] = sentAtMs + MARGIN_MS + DELAY_MS;
+  pace.roundTripMs[slot] = 0;
+}
+
+/**
+ * How much later than the quickest way the message can have reached Meta. Asked when it matters, a window later: the
+ * smallest round trip is then known better than when the answer came.
+ */
+function delayMs(pace: Pace, slot: number): number {
+  return Math.max(DELAY_MS, (pace.roundTripMs[slot] ?? 0) - pace.roundTrip.value);
 }
 
 /** How much earlier than the departure a decision may be. */
@@ -176,9 +183,8 @@ function leadMs(pace: Pace): number {
 function windowAtMs(pace: Pace): number {
   if (pace.taken < pace.windowCount) return -Infinity;
   const slot = pace.taken % pace.windowCount;
-  const reachedAtMs = (pace.reachedAtMs[slot] ?? 0) + pace.windowMs;
   const delayMsMax = Math.max(DELAY_MS, Math.sqrt((2000 / pace.perSecond) * Math.max(0, pace.allowanceMs)));
-  return Math.max(pace.gateAtMs, Math.min(reachedAtMs, earliestAtMs(pace, slot) + delayMsMax));
+  return Math.max(pace.gateAtMs, earliestAtMs(pace, slot) + Math.min(delayMs(pace, slot), delayMsMax));
 }
 
 /** When the window would open if the message in the slot had travelled as quickly as any. */

@@ -62,12 +62,22 @@ export function dispatchedRecord(record: MessageRecord, to: Dispatched, atMs: nu
     attempts: to.attempt,
     dispatchedAtMs: record.dispatchedAtMs === 0 ? atMs : record.dispatchedAtMs,
     dueAtMs: to.dueAtMs,
-    timeline: timelineWith(record, { atMs, status: "dispatched", attempt: to.attempt, errorCode: null, detail: to.detail }),
+    timeline: timelineWith(record, {
+      atMs,
+      status: "dispatched",
+      attempt: to.attempt,
+      errorCode: null,
+      detail: to.detail,
+    }),
   };
 }
 
 /** WhatsApp took the message. */
-export function takenRecord(record: MessageRecord, taken: { wamid: string; isHeld: boolean }, atMs: number): MessageRecord {
+export function takenRecord(
+  record: MessageRecord,
+  taken: { wamid: string; isHeld: boolean },
+  atMs: number,
+): MessageRecord {
   const status = taken.isHeld ? "held" : "sent";
   const detail = taken.isHeld ? "WhatsApp holds the message back while it assesses the template's quality." : "";
   return {

@@ -1,14 +1,7 @@
 // The sender actors of one partition: made when first needed, given their inputs, ticked once a round.
 
 import type { PartitionDeps } from "./partition-deps.ts";
-import {
-  createSender,
-  type Now,
-  type Sender,
-  type SenderEffect,
-  type SenderInput,
-  step,
-} from "./sender-actor.ts";
+import { createSender, type Now, type Sender, type SenderEffect, type SenderInput, step } from "./sender-actor.ts";
 
 /** After a restart a number rests until its last second is over: a crash loop must not multiply the burst. */
 const RATE_WINDOW_MS = 1_000;

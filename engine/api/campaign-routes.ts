@@ -31,9 +31,7 @@ function readingRoutes(deps: CampaignRouteDeps): Route[] {
       pattern: "/api/campaigns",
       need: needAnyRead,
       answer(_request, access) {
-        const visible = deps.campaigns
-          .list()
-          .filter((entry) => coversCampaign(access, entry.definition.id));
+        const visible = deps.campaigns.list().filter((entry) => coversCampaign(access, entry.definition.id));
         return list(visible.map((entry) => campaignView(entry, access.isAdmin)));
       },
     }),
@@ -49,9 +47,7 @@ function readingRoutes(deps: CampaignRouteDeps): Route[] {
       pattern: "/api/campaigns/:campaignId/stats",
       need: needReadOfCampaign,
       answer: (request) =>
-        withCampaign(deps, request, (entry) =>
-          json(200, campaignStats(entry, deps.stats(entry), deps.nowMs())),
-        ),
+        withCampaign(deps, request, (entry) => json(200, campaignStats(entry, deps.stats(entry), deps.nowMs()))),
     }),
   ];
 }
@@ -86,9 +82,7 @@ function statusRoute(deps: CampaignRouteDeps, verb: string, status: CampaignStat
     need: needAdmin,
     async answer(request) {
       const change = await deps.campaigns.setStatus(firstParam(request), status);
-      return changeResponse(change, firstParam(request), (entry) =>
-        json(200, campaignView(entry, true)),
-      );
+      return changeResponse(change, firstParam(request), (entry) => json(200, campaignView(entry, true)));
     },
   });
 }

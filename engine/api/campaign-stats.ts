@@ -30,11 +30,7 @@ interface PercentilesView {
 
 const UNMEASURED: PercentilesView = { p50: null, p99: null };
 
-export function campaignStats(
-  entry: CampaignEntry,
-  figures: CampaignFigures,
-  nowMs: number,
-): CampaignStatsView {
+export function campaignStats(entry: CampaignEntry, figures: CampaignFigures, nowMs: number): CampaignStatsView {
   const byStatus = completeCounts(figures.counters.byStatus);
   const waiting = sumOf(byStatus, (status) => !isSettled(status));
   const { oldestWaitingAtMs } = figures;
@@ -47,8 +43,7 @@ export function campaignStats(
     successRate: successRate(byStatus),
     requests: figures.requests,
     waiting,
-    oldestWaitingSeconds:
-      oldestWaitingAtMs === null ? 0 : Math.max(0, Math.round((nowMs - oldestWaitingAtMs) / 1000)),
+    oldestWaitingSeconds: oldestWaitingAtMs === null ? 0 : Math.max(0, Math.round((nowMs - oldestWaitingAtMs) / 1000)),
     drainSeconds: drainSeconds(waiting, entry, figures),
     perSecond: figures.perSecond,
     ackMs: figures.ackMs ?? UNMEASURED,
@@ -78,11 +73,7 @@ function successRate(byStatus: Readonly<Record<MessageStatus, number>>): number 
   return ended === 0 ? null : Math.round((succeeded / ended) * 10_000) / 10_000;
 }
 
-function drainSeconds(
-  waiting: number,
-  entry: CampaignEntry,
-  figures: CampaignFigures,
-): number | null {
+function drainSeconds(waiting: number, entry: CampaignEntry, figures: CampaignFigures): number | null {
   if (waiting === 0) return 0;
   if (entry.definition.status === "paused") return null;
   const { dispatched } = figures.perSecond;
@@ -90,9 +81,6 @@ function drainSeconds(
   return perSecond > 0 ? Math.ceil(waiting / perSecond) : null;
 }
 
-function sumOf(
-  byStatus: Readonly<Record<MessageStatus, number>>,
-  has: (status: MessageStatus) => boolean,
-): number {
+function sumOf(byStatus: Readonly<Record<MessageStatus, number>>, has: (status: MessageStatus) => boolean): number {
   return MESSAGE_STATUSES.reduce((sum, status) => (has(status) ? sum + byStatus[status] : sum), 0);
 }

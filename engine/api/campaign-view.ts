@@ -35,11 +35,7 @@ export type Unmasked =
   | { readonly kind: "faults"; readonly faults: readonly CampaignFault[] };
 
 /** Makes of a PUT's body what is to be checked: id from the path, view fields dropped, masked secrets put back. */
-export function completeBody(
-  body: unknown,
-  id: string,
-  stored: CampaignDefinition | undefined,
-): Unmasked {
+export function completeBody(body: unknown, id: string, stored: CampaignDefinition | undefined): Unmasked {
   if (!isObject(body)) return { kind: "body", body };
   const kept = Object.fromEntries(Object.entries(body).filter(([key]) => !ADDED.includes(key)));
   if (kept["id"] === undefined) kept["id"] = id;
@@ -76,8 +72,7 @@ function unmaskedAuth(
   const storedToken = stored?.type === "urlToken" ? stored.token : undefined;
   const restore = (value: unknown, kept: string | undefined, path: string): unknown => {
     if (value !== SECRET_MASK) return value;
-    if (kept === undefined)
-      faults.push({ path, message: "is masked and nothing is stored for it: give the secret" });
+    if (kept === undefined) faults.push({ path, message: "is masked and nothing is stored for it: give the secret" });
     return kept;
   };
   const restored: Record<string, unknown> = { ...auth };
@@ -87,8 +82,7 @@ function unmaskedAuth(
       restore(secret, storedSecrets[index], `trigger.auth.secrets[${index}]`),
     );
   }
-  if (auth["token"] !== undefined)
-    restored["token"] = restore(auth["token"], storedToken, "trigger.auth.token");
+  if (auth["token"] !== undefined) restored["token"] = restore(auth["token"], storedToken, "trigger.auth.token");
   return restored;
 }
 

@@ -3,12 +3,7 @@
 import { json, problem, type HttpRequest, type HttpResponse, type Route } from "../runtime/http.ts";
 import { answerRoute, firstParam, list, needAdmin } from "./answer-route.ts";
 import { isoTime } from "./message-view.ts";
-import {
-  KEY_SCOPES,
-  type KeyScope,
-  type KeyView,
-  type OperatorsApiDeps,
-} from "./operators-api-deps.ts";
+import { KEY_SCOPES, type KeyScope, type KeyView, type OperatorsApiDeps } from "./operators-api-deps.ts";
 import { BODY_BYTES_MAX, compileBody } from "./request-body.ts";
 
 type KeyRouteDeps = Pick<OperatorsApiDeps, "authorise" | "keys">;

@@ -74,10 +74,7 @@ function parseFilter(parameters: URLSearchParams, faults: RequestFault[]): Messa
   if (phone !== undefined) {
     const phoneNumber = `+${phone.replace(/[\s+().-]/g, "")}`;
     if (PHONE.test(phoneNumber)) filter.phone = phoneNumber;
-    else
-      faults.push(
-        fault("phone", "phone must be a number with its country code, such as +14155552671."),
-      );
+    else faults.push(fault("phone", "phone must be a number with its country code, such as +14155552671."));
   }
   const fromMs = timeOf(parameters, "from", faults);
   const toMs = timeOf(parameters, "to", faults);
@@ -89,11 +86,7 @@ function parseFilter(parameters: URLSearchParams, faults: RequestFault[]): Messa
   return filter;
 }
 
-function timeOf(
-  parameters: URLSearchParams,
-  name: "from" | "to",
-  faults: RequestFault[],
-): number | undefined {
+function timeOf(parameters: URLSearchParams, name: "from" | "to", faults: RequestFault[]): number | undefined {
   const text = valueOf(parameters, name);
   if (text === undefined) return undefined;
   const atMs = parseTime(text);
@@ -113,9 +106,7 @@ function parseLimit(parameters: URLSearchParams, faults: RequestFault[]): number
 
 function unknownParameters(parameters: URLSearchParams, known: readonly string[]): RequestFault[] {
   const names = [...new Set(parameters.keys())].filter((name) => !known.includes(name));
-  return names.map((name) =>
-    fault(name, `${name} is not a parameter; known are ${known.join(", ")}.`),
-  );
+  return names.map((name) => fault(name, `${name} is not a parameter; known are ${known.join(", ")}.`));
 }
 
 /** An empty parameter (`?status=`) is one that was left out. */
@@ -133,7 +124,5 @@ function fault(parameter: string, message: string): RequestFault {
 }
 
 function resultOf<T>(query: T, faults: readonly RequestFault[]): QueryResult<T> {
-  return faults.length === 0
-    ? { kind: "valid", query }
-    : { kind: "refused", response: invalidQuery(faults) };
+  return faults.length === 0 ? { kind: "valid", query } : { kind: "refused", response: invalidQuery(faults) };
 }

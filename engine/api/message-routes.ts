@@ -1,14 +1,7 @@
 // Messages: search, one message with its timeline, CSV export, replay of failed ones.
 
 import { isMessageId } from "../message/ids.ts";
-import {
-  json,
-  problem,
-  type HttpReply,
-  type HttpRequest,
-  type HttpResponse,
-  type Route,
-} from "../runtime/http.ts";
+import { json, problem, type HttpReply, type HttpRequest, type HttpResponse, type Route } from "../runtime/http.ts";
 import {
   answerRoute,
   campaignNotFound,
@@ -23,18 +16,10 @@ import {
 } from "./answer-route.ts";
 import { invalidQuery, parseExportQuery, parseSearchQuery, parseTime } from "./message-query.ts";
 import { messageView, messageViewWithTimeline } from "./message-view.ts";
-import type {
-  CampaignEntry,
-  CsvSink,
-  MessageFilter,
-  OperatorsApiDeps,
-} from "./operators-api-deps.ts";
+import type { CampaignEntry, CsvSink, MessageFilter, OperatorsApiDeps } from "./operators-api-deps.ts";
 import { compileBody, invalidBody, NO_BODY_BYTES_MAX, type RequestFault } from "./request-body.ts";
 
-type MessageRouteDeps = Pick<
-  OperatorsApiDeps,
-  "authorise" | "campaigns" | "messages" | "onExportBroken"
->;
+type MessageRouteDeps = Pick<OperatorsApiDeps, "authorise" | "campaigns" | "messages" | "onExportBroken">;
 
 interface ReplayBody {
   readonly status?: "failed";
@@ -62,8 +47,7 @@ export function messageRoutes(deps: MessageRouteDeps): Route[] {
       method: "get",
       pattern: "/api/campaigns/:campaignId/messages",
       need: needReadOfCampaign,
-      answer: (request) =>
-        withCampaign(deps, request, (campaign) => searchMessages(deps, request, campaign)),
+      answer: (request) => withCampaign(deps, request, (campaign) => searchMessages(deps, request, campaign)),
     }),
     answerRoute(deps, {
       method: "get",
@@ -82,8 +66,7 @@ export function messageRoutes(deps: MessageRouteDeps): Route[] {
       pattern: "/api/campaigns/:campaignId/replay",
       bodyBytesMax: NO_BODY_BYTES_MAX,
       need: needAdmin,
-      answer: (request) =>
-        withCampaign(deps, request, (campaign) => replayMessages(deps, request, campaign)),
+      answer: (request) => withCampaign(deps, request, (campaign) => replayMessages(deps, request, campaign)),
     }),
   ];
 }
@@ -97,18 +80,12 @@ async function searchMessages(
   if (parsed.kind === "refused") return parsed.response;
   const page = await deps.messages.search({ ...parsed.query, campaign });
   if (page.kind === "invalid_cursor") {
-    return invalidQuery([
-      { parameter: "cursor", message: "cursor is not one that this search handed out." },
-    ]);
+    return invalidQuery([{ parameter: "cursor", message: "cursor is not one that this search handed out." }]);
   }
   return list(page.records.map(messageView), page.cursor);
 }
 
-async function findMessage(
-  deps: MessageRouteDeps,
-  messageId: string,
-  access: Allowed,
-): Promise<HttpResponse> {
+async function findMessage(deps: MessageRouteDeps, messageId: string, access: Allowed): Promise<HttpResponse> {
   const record = isMessageId(messageId) ? await deps.messages.find(messageId) : undefined;
   // A message of a campaign outside the key's reach looks the same as none: ids must not be probed.
   if (record === undefined || !coversCampaign(access, record.campaignId)) {
@@ -118,11 +95,7 @@ async function findMessage(
   return json(200, messageViewWithTimeline(record));
 }
 
-async function exportMessages(
-  deps: MessageRouteDeps,
-  request: HttpRequest,
-  reply: HttpReply,
-): Promise<void> {
+async function exportMessages(deps: MessageRouteDeps, request: HttpRequest, reply: HttpReply): Promise<void> {
   const access = deps.authorise(request, needReadOfCampaign(request));
   if (access.kind === "refused") return reply.send(access.response);
   const campaign = deps.campaigns.get(firstParam(request));
@@ -197,11 +170,7 @@ async function replayMessages(
   return json(202, { status: "accepted", requeued });
 }
 
-function bodyTime(
-  text: string | null | undefined,
-  name: string,
-  faults: RequestFault[],
-): number | null {
+function bodyTime(text: string | null | undefined, name: string, faults: RequestFault[]): number | null {
   if (text === undefined || text === null) return null;
   const atMs = parseTime(text);
   if (atMs === null) {

@@ -55,9 +55,7 @@ export function messageView(record: MessageRecord): MessageView {
   };
 }
 
-export function messageViewWithTimeline(
-  record: MessageRecord,
-): MessageView & { timeline: readonly TimelineView[] } {
+export function messageViewWithTimeline(record: MessageRecord): MessageView & { timeline: readonly TimelineView[] } {
   return { ...messageView(record), timeline: record.timeline.map(timelineView) };
 }
 

@@ -136,10 +136,7 @@ export interface MessageArchive {
     },
   ): Promise<MessagePage>;
   /** Writes the CSV with its header row. Stops early, and resolves, once `write` answers false. */
-  exportCsv(
-    query: MessageFilter & { readonly campaign: CampaignEntry },
-    sink: CsvSink,
-  ): Promise<{ rows: number }>;
+  exportCsv(query: MessageFilter & { readonly campaign: CampaignEntry }, sink: CsvSink): Promise<{ rows: number }>;
   /** Queues failed messages anew, never one that was delivered or read; resolves once that is durable. */
   replay(query: ReplayQuery): Promise<{ readonly requeued: number }>;
 }

@@ -43,8 +43,7 @@ function healthRoutes(deps: OperatorsApiDeps): Route[] {
       bodyBytesMax: NO_BODY_BYTES_MAX,
       handle(_request, reply) {
         const { isReady, reasons, isSimulated } = deps.readiness();
-        if (isReady)
-          reply.send(json(200, { status: "ready", whatsapp: isSimulated ? "simulated" : "live" }));
+        if (isReady) reply.send(json(200, { status: "ready", whatsapp: isSimulated ? "simulated" : "live" }));
         else reply.send(json(503, { status: "not_ready", reasons }, { "retry-after": "1" }));
       },
     },

@@ -44,11 +44,7 @@ export function readJsonBody(request: HttpRequest): JsonBody {
   try {
     return { kind: "parsed", value: JSON.parse(text) as unknown };
   } catch (error) {
-    return refused(
-      400,
-      "malformed_json",
-      `The body is not JSON: ${positioned(messageOf(error), text)}.`,
-    );
+    return refused(400, "malformed_json", `The body is not JSON: ${positioned(messageOf(error), text)}.`);
   }
 }
 
@@ -77,8 +73,7 @@ function check<T>(validate: ValidateFunction<T>, value: unknown): CheckedBody<T>
 }
 
 function faultOf(error: ErrorObject): RequestFault {
-  const where =
-    error.instancePath === "" ? "The body" : error.instancePath.slice(1).replaceAll("/", ".");
+  const where = error.instancePath === "" ? "The body" : error.instancePath.slice(1).replaceAll("/", ".");
   const allowed: unknown = error.params["allowedValues"];
   const unknownKey: unknown = error.params["additionalProperty"];
   const hint = Array.isArray(allowed)
@@ -115,15 +110,11 @@ function isJson(contentType: string | undefined): boolean {
   return type === "application/json" || (type.startsWith("application/") && type.endsWith("+json"));
 }
 
-/** V8 leaves the position out when the text simply ends too early. */
+/** V8 quotes the place of an unexpected character; only an unexpected end it leaves to be found. */
 function positioned(message: string, text: string): string {
-  return message.includes("position") ? message : `${message} at position ${text.length}`;
+  return message.includes("end of JSON") ? `${message} at position ${text.length}` : message;
 }
 
-function refused(
-  status: number,
-  code: string,
-  detail: string,
-): { kind: "refused"; response: HttpResponse } {
+function refused(status: number, code: string, detail: string): { kind: "refused"; response: HttpResponse } {
   return { kind: "refused", response: problem({ status, code, detail }) };
 }

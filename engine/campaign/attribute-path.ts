@@ -30,16 +30,14 @@ const QUOTED = /^\[\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\s*\]/;
 const DIGITS = /^\d+$/;
 
 export function parsePath(text: string): ParsedPath {
-  if (text.length > PATH_LENGTH_MAX)
-    return malformed(text, `is longer than ${PATH_LENGTH_MAX} characters`);
+  if (text.length > PATH_LENGTH_MAX) return malformed(text, `is longer than ${PATH_LENGTH_MAX} characters`);
   const steps: PathStep[] = [];
   let at = 0;
   while (at < text.length) {
     const isNameExpected = text[at] !== "[";
     // A dot stands between a step and a name, never before the first step and never before a bracket.
     if (isNameExpected && steps.length > 0) {
-      if (text[at] !== ".")
-        return malformed(text, `has an unexpected "${text[at]}" at position ${at + 1}`);
+      if (text[at] !== ".") return malformed(text, `has an unexpected "${text[at]}" at position ${at + 1}`);
       at += 1;
     }
     const step = isNameExpected ? nameAt(text, at) : bracketAt(text, at);
@@ -48,8 +46,7 @@ export function parsePath(text: string): ParsedPath {
     at += step.length;
   }
   if (steps.length === 0) return malformed(text, "is empty");
-  if (steps.length > PATH_STEPS_MAX)
-    return malformed(text, `has more than ${PATH_STEPS_MAX} steps`);
+  if (steps.length > PATH_STEPS_MAX) return malformed(text, `has more than ${PATH_STEPS_MAX} steps`);
   return { kind: "parsed", path: { text, pointer: pointerOf(steps), steps } };
 }
 

@@ -54,10 +54,7 @@ export function pointerOfFirst(payload: unknown, paths: readonly AttributePath[]
   return (found ?? paths[0])?.pointer ?? "";
 }
 
-function compileValueReader(
-  source: ReaderSource,
-  type: Exclude<AttributeType, "phone">,
-): AttributeReader {
+function compileValueReader(source: ReaderSource, type: Exclude<AttributeType, "phone">): AttributeReader {
   const { name, definition, paths } = source;
   const fallback = definition.default === undefined ? undefined : coerce(type, definition.default);
   return {
@@ -128,7 +125,6 @@ function readingOf(
   if (isBlank(raw)) return undefined;
   if (typeof raw === "string") return readPhone(raw, regionIn(payload));
   // A number has lost its plus and its leading zeros, but `15024592181` beside a region still says enough.
-  if (typeof raw === "number" && Number.isSafeInteger(raw) && raw > 0)
-    return readPhone(String(raw), regionIn(payload));
+  if (typeof raw === "number" && Number.isSafeInteger(raw) && raw > 0) return readPhone(String(raw), regionIn(payload));
   return { kind: "no-text" };
 }

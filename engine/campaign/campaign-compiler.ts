@@ -67,16 +67,12 @@ export class CampaignCompiler {
   /** @param before The same campaign when it was last checked. */
   check(declared: DeclaredCampaign, before: CheckedCampaign | undefined): CheckedCampaign {
     const { definition, fileFaults } = declared;
-    const sender = Object.hasOwn(this.#senders, definition.sender)
-      ? this.#senders[definition.sender]
-      : undefined;
-    if (sender === undefined)
-      return faulty(declared, [...fileFaults, this.#senderFault(definition)]);
+    const sender = Object.hasOwn(this.#senders, definition.sender) ? this.#senders[definition.sender] : undefined;
+    if (sender === undefined) return faulty(declared, [...fileFaults, this.#senderFault(definition)]);
     const account = this.#accounts.get(sender.wabaId);
     if (account === undefined) return faulty(declared, [...fileFaults, TEMPLATES_UNREAD]);
     const template = account.get(templateKey(definition.template)) ?? null;
-    if (before !== undefined && isStillValid(before, declared, template))
-      return { ...before, declared };
+    if (before !== undefined && isStillValid(before, declared, template)) return { ...before, declared };
     const result = this.#compile(definition, template ?? undefined);
     const faults = [...fileFaults, ...(result.kind === "refused" ? result.faults : [])];
     const compiled = result.kind === "compiled" && faults.length === 0 ? result.campaign : null;
@@ -95,11 +91,7 @@ export function isSameContent(left: unknown, right: unknown): boolean {
   return left === right || JSON.stringify(left) === JSON.stringify(right);
 }
 
-function isStillValid(
-  before: CheckedCampaign,
-  now: DeclaredCampaign,
-  template: WhatsAppTemplate | null,
-): boolean {
+function isStillValid(before: CheckedCampaign, now: DeclaredCampaign, template: WhatsAppTemplate | null): boolean {
   return (
     before.compiled !== null &&
     now.fileFaults.length === 0 &&
@@ -113,12 +105,6 @@ function faulty(declared: DeclaredCampaign, faults: readonly CampaignFault[]): C
 }
 
 /** `en-US` and `en_US` are written for the same thing. */
-function templateKey({
-  name,
-  language,
-}: {
-  readonly name: string;
-  readonly language: string;
-}): string {
+function templateKey({ name, language }: { readonly name: string; readonly language: string }): string {
   return `${name}/${language.replaceAll("-", "_").toLowerCase()}`;
 }

@@ -115,8 +115,7 @@ export class CampaignRegistry {
   /** Campaigns that are no more: messages of theirs may still wait. */
   removed(): readonly { readonly id: string; readonly number: number }[] {
     const removed: { id: string; number: number }[] = [];
-    for (const [id, number] of this.#store.numbers())
-      if (!this.#slots.has(id)) removed.push({ id, number });
+    for (const [id, number] of this.#store.numbers()) if (!this.#slots.has(id)) removed.push({ id, number });
     return removed;
   }
 
@@ -146,14 +145,11 @@ export class CampaignRegistry {
     return this.#inTurn(async () => {
       const next = this.#nextFiles(files);
       await this.#store.assignNumbers([...next.keys()]);
-      await this.#store.removeOverrides(
-        [...next.values()].filter((one) => this.#isOutdated(one)).map(idOf),
-      );
+      await this.#store.removeOverrides([...next.values()].filter((one) => this.#isOutdated(one)).map(idOf));
       const slots = new Map<string, Slot>();
       for (const [id, declared] of next) slots.set(id, this.#slotOf(declared));
       for (const definition of this.#store.definitions()) {
-        if (slots.has(definition.id))
-          this.#log.warn("campaign.hidden_by_file", { campaignId: definition.id });
+        if (slots.has(definition.id)) this.#log.warn("campaign.hidden_by_file", { campaignId: definition.id });
         else slots.set(definition.id, this.#slotOf(declaredByApi(definition)));
       }
       this.#swap(slots);
@@ -199,8 +195,7 @@ export class CampaignRegistry {
     return this.#inTurn(async () => {
       const slot = this.#slots.get(id);
       if (slot === undefined) return { kind: "not_found" };
-      if (status === "active" && slot.faults.length > 0)
-        return { kind: "refused", faults: slot.faults };
+      if (status === "active" && slot.faults.length > 0) return { kind: "refused", faults: slot.faults };
       return {
         kind: "changed",
         entry: this.#install(await this.#storeStatus(slot.declared, status)),
@@ -224,9 +219,7 @@ export class CampaignRegistry {
     for (const file of files) {
       if (file.kind === "loaded") next.set(file.definition.id, this.#betterOf(file));
     }
-    const running = new Map(
-      Array.from(this.#slots.values(), ({ declared }) => [declared.file, declared]),
-    );
+    const running = new Map(Array.from(this.#slots.values(), ({ declared }) => [declared.file, declared]));
     for (const { kind, file, faults } of files) {
       if (kind === "loaded") continue;
       const kept = running.get(file);
@@ -235,8 +228,7 @@ export class CampaignRegistry {
         faults,
         isEarlierVersionKept: kept !== undefined,
       });
-      if (kept !== undefined && !next.has(idOf(kept)))
-        next.set(idOf(kept), { ...kept, refusedFaults: faults });
+      if (kept !== undefined && !next.has(idOf(kept))) next.set(idOf(kept), { ...kept, refusedFaults: faults });
     }
     return next;
   }
@@ -260,7 +252,7 @@ export class CampaignRegistry {
       faults,
       isEarlierVersionKept: true,
     });
-    return { ...running.declared, refusedFaults: faults };
+    return { ...running.declared, file: file.file, refusedFaults: faults };
   }
 
   #isOutdated({ definition }: DeclaredCampaign): boolean {
@@ -270,15 +262,15 @@ export class CampaignRegistry {
 
   #rebuild(): void {
     const slots = new Map<string, Slot>();
-    for (const [id, { declared }] of this.#slots)
-      slots.set(id, this.#slotOf(declared));
+    for (const [id, { declared }] of this.#slots) slots.set(id, this.#slotOf(declared));
     this.#swap(slots);
   }
 
   #install(declared: DeclaredCampaign): CampaignEntry {
     const slot = this.#slotOf(declared);
     this.#swap(new Map(this.#slots).set(idOf(declared), slot));
-    return slot.entry;
+    // Nothing may have changed, and then the entry of before stands.
+    return this.#slots.get(idOf(declared))?.entry ?? slot.entry;
   }
 
   #check(declared: DeclaredCampaign): CheckedCampaign {
@@ -311,18 +303,14 @@ export class CampaignRegistry {
 
   #numberOf(id: string): number {
     const number = this.#store.numberOf(id);
-    if (number === undefined)
-      throw new EngineError("ERR_LEDGER_WRITE", `campaign ${id} has no number`);
+    if (number === undefined) throw new EngineError("ERR_LEDGER_WRITE", `campaign ${id} has no number`);
     return number;
   }
 
   #urlTokenOf({ id, trigger: { auth } }: CampaignDefinition): string | null {
     if (auth.type !== "urlToken") return null;
     if (auth.token !== undefined) return auth.token;
-    return createHmac("sha256", this.#store.instanceSecret)
-      .update(id)
-      .digest("base64url")
-      .slice(0, URL_TOKEN_LENGTH);
+    return createHmac("sha256", this.#store.instanceSecret).update(id).digest("base64url").slice(0, URL_TOKEN_LENGTH);
   }
 
   #swap(slots: Map<string, Slot>): void {
@@ -334,8 +322,7 @@ export class CampaignRegistry {
     }
     for (const [id, slot] of slots) {
       const old = before.get(id);
-      if (old !== undefined && isSameEntry(old.entry, slot.entry))
-        slots.set(id, { ...slot, entry: old.entry });
+      if (old !== undefined && isSameEntry(old.entry, slot.entry)) slots.set(id, { ...slot, entry: old.entry });
       else changed.push(slot.entry);
     }
     this.#slots = slots;

@@ -48,9 +48,7 @@ export function compileCampaign(
   const needed = new Set(slots.flatMap(({ expression }) => expression.needs ?? []));
   const compiled = compileMapping(definition.trigger, needed);
   if (flight.kind === "refused" || compiled.kind === "refused") {
-    const faults = [flight, compiled].flatMap((part) =>
-      part.kind === "refused" ? part.faults : [],
-    );
+    const faults = [flight, compiled].flatMap((part) => (part.kind === "refused" ? part.faults : []));
     return { kind: "refused", faults };
   }
   const render = compileRenderer(flight.shape, slots);

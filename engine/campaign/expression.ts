@@ -30,8 +30,7 @@ export type CompiledExpression =
 export const EXPRESSION_LENGTH_MAX = 4096;
 
 const OUTPUT = /\{\{([^{}]*)\}\}/g;
-const PLAIN =
-  /^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:\|\s*default\s*:\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*)?$/;
+const PLAIN = /^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:\|\s*default\s*:\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*)?$/;
 /** Liquid's own words are no attribute names. */
 const LIQUID_WORDS: ReadonlySet<string> = new Set([
   "true",
@@ -84,18 +83,14 @@ function plainParts(text: string): Part[] | null {
 function plainExpression(text: string, parts: readonly Part[]): Expression {
   const variables = parts.filter((part) => typeof part !== "string");
   const [only] = variables;
-  const isOnlyThat =
-    variables.length === 1 && parts.every((part) => typeof part !== "string" || part.trim() === "");
+  const isOnlyThat = variables.length === 1 && parts.every((part) => typeof part !== "string" || part.trim() === "");
   return {
     text,
     references: [...new Set(variables.map(({ name }) => name))],
-    needs:
-      isOnlyThat && only !== undefined && (only.fallback ?? "").trim() === "" ? only.name : null,
+    needs: isOnlyThat && only !== undefined && (only.fallback ?? "").trim() === "" ? only.name : null,
     literal: variables.length === 0 ? text : null,
     evaluate:
-      parts.length === 1 && only !== undefined
-        ? (contact) => look(contact, only)
-        : (contact) => join(contact, parts),
+      parts.length === 1 && only !== undefined ? (contact) => look(contact, only) : (contact) => join(contact, parts),
   };
 }
 
@@ -122,9 +117,7 @@ function compileLiquid(text: string, language: string): CompiledExpression {
     const parsed = engine.parse(text);
     const references = engine.globalVariablesSync(parsed);
     const render = (contact: Contact): string =>
-      String(
-        engine.renderSync(parsed, { ...contact.attributes, phoneNumber: contact.phoneNumber }),
-      );
+      String(engine.renderSync(parsed, { ...contact.attributes, phoneNumber: contact.phoneNumber }));
     return {
       kind: "compiled",
       expression: { text, references, needs: null, literal: null, evaluate: render },

@@ -51,9 +51,7 @@ const OTHERS: readonly (readonly [string, string])[] = [
 ];
 
 const NAMED: ReadonlyMap<string, string> = new Map([
-  ...LATIN_1.split(" ").map(
-    (name, index) => [name, String.fromCodePoint(LATIN_1_START + index)] as const,
-  ),
+  ...LATIN_1.split(" ").map((name, index) => [name, String.fromCodePoint(LATIN_1_START + index)] as const),
   ...OTHERS,
 ]);
 
@@ -63,23 +61,13 @@ const CODE_POINT_MAX = 0x10ffff;
 /** An unknown entity stays as it is written. */
 export function decodeHtmlEntities(text: string): string {
   if (!text.includes("&")) return text;
-  return text.replaceAll(
-    ENTITY,
-    (entity: string, decimal?: string, hexadecimal?: string, name?: string) => {
-      if (name !== undefined) return NAMED.get(name) ?? entity;
-      return (
-        characterOf(
-          decimal === undefined ? Number.parseInt(hexadecimal ?? "", 16) : Number(decimal),
-        ) ?? entity
-      );
-    },
-  );
+  return text.replaceAll(ENTITY, (entity: string, decimal?: string, hexadecimal?: string, name?: string) => {
+    if (name !== undefined) return NAMED.get(name) ?? entity;
+    return characterOf(decimal === undefined ? Number.parseInt(hexadecimal ?? "", 16) : Number(decimal)) ?? entity;
+  });
 }
 
 function characterOf(codePoint: number): string | undefined {
-  const isCharacter =
-    codePoint >= 0x20 &&
-    codePoint <= CODE_POINT_MAX &&
-    !(codePoint >= 0xd800 && codePoint <= 0xdfff);
+  const isCharacter = codePoint >= 0x20 && codePoint <= CODE_POINT_MAX && !(codePoint >= 0xd800 && codePoint <= 0xdfff);
   return isCharacter ? String.fromCodePoint(codePoint) : undefined;
 }

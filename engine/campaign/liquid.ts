@@ -26,13 +26,7 @@ const TAGS: ReadonlySet<string> = new Set([
 /** They answer differently each time: a message sent again would say something else. */
 const RANDOM_FILTERS = ["sample", "shuffle"];
 
-const DATE_FILTERS = [
-  "date",
-  "date_to_xmlschema",
-  "date_to_rfc822",
-  "date_to_string",
-  "date_to_long_string",
-];
+const DATE_FILTERS = ["date", "date_to_xmlschema", "date_to_rfc822", "date_to_string", "date_to_long_string"];
 const ISO_WITHOUT_OFFSET = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?$/;
 const DAY_LENGTH = 10;
 

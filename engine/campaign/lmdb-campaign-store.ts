@@ -28,9 +28,7 @@ const SECRET_BYTES = 32;
  *
  * @throws EngineError ERR_LEDGER_WRITE when a new store cannot be written.
  */
-export async function openCampaignStore(options: {
-  readonly path: string;
-}): Promise<LmdbCampaignStore> {
+export async function openCampaignStore(options: { readonly path: string }): Promise<LmdbCampaignStore> {
   // A VM snapshot or a volume that lost writes keeps the boot id: safeRestore trusts only what was flushed.
   const settings = { path: options.path, maxDbs: TABLES_MAX, safeRestore: true, noSubdir: false };
   const store = new StoreTables(open(settings));
@@ -61,8 +59,7 @@ class StoreTables implements LmdbCampaignStore {
     this.#numbers = contentOf(this.#numberTable);
     this.#definitions = contentOf(this.#definitionTable);
     this.#overrides = contentOf(this.#overrideTable);
-    for (const number of this.#numbers.values())
-      this.#lastNumber = Math.max(this.#lastNumber, number);
+    for (const number of this.#numbers.values()) this.#lastNumber = Math.max(this.#lastNumber, number);
   }
 
   get instanceSecret(): string {
@@ -72,8 +69,7 @@ class StoreTables implements LmdbCampaignStore {
   async ensureSecret(): Promise<void> {
     const stored = this.#instanceTable.get("secret");
     this.#secret = stored ?? randomBytes(SECRET_BYTES).toString("base64url");
-    if (stored === undefined)
-      await this.#commit(() => void this.#instanceTable.put("secret", this.#secret));
+    if (stored === undefined) await this.#commit(() => void this.#instanceTable.put("secret", this.#secret));
   }
 
   numberOf(id: string): number | undefined {
@@ -134,10 +130,7 @@ class StoreTables implements LmdbCampaignStore {
   #assign(ids: readonly string[]): void {
     for (const id of ids) {
       if (this.#numbers.has(id)) continue;
-      assert(
-        this.#lastNumber < CAMPAIGN_NUMBER_MAX,
-        `campaign numbers end at ${CAMPAIGN_NUMBER_MAX}`,
-      );
+      assert(this.#lastNumber < CAMPAIGN_NUMBER_MAX, `campaign numbers end at ${CAMPAIGN_NUMBER_MAX}`);
       this.#lastNumber++;
       this.#numbers.set(id, this.#lastNumber);
       void this.#numberTable.put(id, this.#lastNumber);
@@ -158,11 +151,7 @@ class StoreTables implements LmdbCampaignStore {
       await this.#root.flushed;
     } catch (error) {
       const cause = await causeOf(error);
-      this.#failure = new EngineError(
-        "ERR_LEDGER_WRITE",
-        `campaigns cannot be stored: ${messageOf(cause)}`,
-        { cause },
-      );
+      this.#failure = new EngineError("ERR_LEDGER_WRITE", `campaigns cannot be stored: ${messageOf(cause)}`, { cause });
       throw this.#failure;
     }
   }

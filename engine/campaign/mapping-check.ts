@@ -17,9 +17,7 @@ export const ATTRIBUTES_MAX = 100;
 export function mappingFaults(trigger: TriggerDefinition): CampaignFault[] {
   const entries = Object.entries(trigger.attributes);
   const faults = entries.flatMap(([name, definition]) => attributeFaults(name, definition));
-  const recipient = Object.hasOwn(trigger.attributes, RECIPIENT)
-    ? trigger.attributes[RECIPIENT]
-    : undefined;
+  const recipient = Object.hasOwn(trigger.attributes, RECIPIENT) ? trigger.attributes[RECIPIENT] : undefined;
   const place = `trigger.attributes.${RECIPIENT}`;
   if (recipient === undefined) {
     faults.push({ path: place, message: `is missing: it says which number the message goes to` });
@@ -50,16 +48,12 @@ function attributeFaults(name: string, definition: AttributeDefinition): Campaig
       message: "is no usable name: letters, digits and underscores, beginning with a letter",
     });
   }
-  if ([definition.path].flat().length === 0)
-    faults.push({ path: `${place}.path`, message: "names no path" });
+  if ([definition.path].flat().length === 0) faults.push({ path: `${place}.path`, message: "names no path" });
   if (definition.defaultRegion !== undefined && regionOf(definition.defaultRegion) === undefined) {
     const message = `"${definition.defaultRegion}" is no ISO 3166 alpha-2 country code such as US`;
     faults.push({ path: `${place}.defaultRegion`, message });
   }
-  if (
-    definition.type !== "phone" &&
-    (definition.defaultRegion ?? definition.regionPath) !== undefined
-  ) {
+  if (definition.type !== "phone" && (definition.defaultRegion ?? definition.regionPath) !== undefined) {
     faults.push({ path: place, message: `has a region, which only attributes of type phone use` });
   }
   if (!isDefaultUsable(definition)) {
@@ -74,11 +68,8 @@ function attributeFaults(name: string, definition: AttributeDefinition): Campaig
 function isDefaultUsable(definition: AttributeDefinition): boolean {
   const { type, default: fallback } = definition;
   if (fallback === undefined) return true;
-  if (type === "phone")
-    return readPhone(String(fallback), regionOf(definition.defaultRegion)).kind === "valid";
+  if (type === "phone") return readPhone(String(fallback), regionOf(definition.defaultRegion)).kind === "valid";
   const value = coerce(type, fallback);
   const validate = compileValidator({ value: definition }, []);
-  return (
-    value === undefined || validate({ kind: "valid", phoneNumber: "+", attributes: { value } })
-  );
+  return value === undefined || validate({ kind: "valid", phoneNumber: "+", attributes: { value } });
 }

@@ -2,12 +2,7 @@
 // wrong with a payload at once. Compiled when the campaign is deployed; a payload meets only compiled readers and
 // one compiled schema.
 
-import type {
-  AttributeDefinition,
-  AttributeType,
-  CampaignFault,
-  TriggerDefinition,
-} from "../message/campaign.ts";
+import type { AttributeDefinition, AttributeType, CampaignFault, TriggerDefinition } from "../message/campaign.ts";
 import { parsePath } from "./attribute-path.ts";
 import type { AttributePath } from "./attribute-path.ts";
 import { compileReader, firstValue, pointerOfFirst } from "./attribute-reader.ts";
@@ -16,12 +11,7 @@ import { mappingFaults, RECIPIENT } from "./mapping-check.ts";
 import { compileValidator } from "./payload-schema.ts";
 import type { ExtractionValidator, ValidExtraction } from "./payload-schema.ts";
 
-export type PayloadFaultCode =
-  | "required"
-  | "wrong_type"
-  | "invalid_phone_number"
-  | "invalid_format"
-  | "too_long";
+export type PayloadFaultCode = "required" | "wrong_type" | "invalid_phone_number" | "invalid_format" | "too_long";
 
 export interface PayloadFault {
   /** RFC 6901: where the value was read, or was looked for first. */
@@ -32,9 +22,7 @@ export interface PayloadFault {
   readonly message: string;
 }
 
-export type Extraction =
-  | ValidExtraction
-  | { readonly kind: "invalid"; readonly faults: readonly PayloadFault[] };
+export type Extraction = ValidExtraction | { readonly kind: "invalid"; readonly faults: readonly PayloadFault[] };
 
 export interface Mapping {
   extract(payload: unknown): Extraction;
@@ -49,10 +37,7 @@ export type CompiledMapping =
   | { readonly kind: "refused"; readonly faults: readonly CampaignFault[] };
 
 /** @param needed attributes without which the template cannot be filled: required, whatever the definition says. */
-export function compileMapping(
-  trigger: TriggerDefinition,
-  needed: ReadonlySet<string>,
-): CompiledMapping {
+export function compileMapping(trigger: TriggerDefinition, needed: ReadonlySet<string>): CompiledMapping {
   const faults = mappingFaults(trigger);
   const readers = Object.entries(trigger.attributes).map(([name, definition]) => {
     const place = `trigger.attributes.${name}`;
@@ -61,8 +46,7 @@ export function compileMapping(
     return compileReader({ name, definition, paths, regionPath });
   });
   const whenPaths = parsePaths("trigger.when.path", trigger.when?.path, faults);
-  const dedupePath =
-    trigger.dedupe !== undefined && "path" in trigger.dedupe ? trigger.dedupe.path : undefined;
+  const dedupePath = trigger.dedupe !== undefined && "path" in trigger.dedupe ? trigger.dedupe.path : undefined;
   const dedupePaths = parsePaths("trigger.dedupe.path", dedupePath, faults);
   if (faults.length > 0) return { kind: "refused", faults };
 
@@ -71,8 +55,7 @@ export function compileMapping(
     kind: "compiled",
     mapping: {
       extract: compileExtract(trigger.attributes, readers, needed),
-      matches: (payload) =>
-        trigger.when === undefined || isWanted(firstValue(payload, whenPaths), wanted),
+      matches: (payload) => trigger.when === undefined || isWanted(firstValue(payload, whenPaths), wanted),
       dedupeValue: (payload) => scalarText(firstValue(payload, dedupePaths)),
     },
   };
@@ -125,10 +108,7 @@ function faultsOf(
 ): PayloadFault[] {
   const faults = new Map<string, PayloadFault>();
   for (const { keyword, params, instancePath } of validate.errors ?? []) {
-    const name =
-      keyword === "required"
-        ? String(params["missingProperty"])
-        : (instancePath.split("/").at(-1) ?? "");
+    const name = keyword === "required" ? String(params["missingProperty"]) : (instancePath.split("/").at(-1) ?? "");
     const reader = readers.find((candidate) => candidate.name === name);
     // One fault a value: what is too long and of the wrong form is first of all of the wrong form.
     if (reader === undefined || (keyword === "maxLength" && faults.has(name))) continue;
@@ -183,7 +163,6 @@ function isWanted(value: unknown, wanted: ReadonlySet<string>): boolean {
 }
 
 function scalarText(value: unknown): string | undefined {
-  const isScalar =
-    typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+  const isScalar = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
   return isScalar ? String(value) : undefined;
 }

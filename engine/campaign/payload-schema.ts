@@ -41,13 +41,9 @@ export function compileValidator(
   return validator;
 }
 
-function attributeSchemas(
-  attributes: Readonly<Record<string, AttributeDefinition>>,
-): Record<string, unknown> {
+function attributeSchemas(attributes: Readonly<Record<string, AttributeDefinition>>): Record<string, unknown> {
   const entries = Object.entries(attributes).filter(([name]) => name !== "phoneNumber");
-  return Object.fromEntries(
-    entries.map(([name, definition]) => [name, attributeSchema(definition)]),
-  );
+  return Object.fromEntries(entries.map(([name, definition]) => [name, attributeSchema(definition)]));
 }
 
 function extractionSchema(

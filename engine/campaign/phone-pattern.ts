@@ -41,9 +41,7 @@ interface NumberingMetadata {
   nationalPrefixForParsing(): string | undefined;
   leadingDigits(): string | number | undefined;
   hasTypes(): boolean;
-  type(
-    name: string,
-  ): { pattern(): string; possibleLengths(): readonly number[] | undefined } | undefined;
+  type(name: string): { pattern(): string; possibleLengths(): readonly number[] | undefined } | undefined;
 }
 
 const ACCESSORS = [
@@ -103,10 +101,7 @@ function isAccepted(plan: Plan, national: string): boolean {
 function hasType(country: Country, types: readonly NumberType[], national: string): boolean {
   return (
     country.general.test(national) &&
-    types.some(
-      ({ lengths, pattern }) =>
-        (lengths?.includes(national.length) ?? true) && pattern.test(national),
-    )
+    types.some(({ lengths, pattern }) => (lengths?.includes(national.length) ?? true) && pattern.test(national))
   );
 }
 

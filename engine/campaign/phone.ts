@@ -5,11 +5,7 @@
 // On top of the library's strict reading stand a few rules for what real payloads hold; each has its argument in
 // docs/decisions/ (phone numbers). Validity is not reachability: only a send tells whether WhatsApp knows a number.
 
-import {
-  getCountryCallingCode,
-  parseIncompletePhoneNumber,
-  parsePhoneNumberFromString,
-} from "libphonenumber-js/max";
+import { getCountryCallingCode, parseIncompletePhoneNumber, parsePhoneNumberFromString } from "libphonenumber-js/max";
 import type { PhoneNumber } from "libphonenumber-js/max";
 
 import { isSurelyCanonical } from "./phone-pattern.ts";
@@ -51,14 +47,8 @@ export function readPhone(text: string, region: Region | undefined): PhoneReadin
 
 /** The library's reading and our rules, without the shortcut: what {@link readPhone} must always agree with. */
 export function readPhoneFully(text: string, region: Region | undefined): PhoneReading {
-  const cleaned = text
-    .replaceAll(INVISIBLE, "")
-    .trim()
-    .replace(SCHEME, "")
-    .trim()
-    .replace(FULLWIDTH_PLUS, "+");
-  if (cleaned.length > PHONE_TEXT_MAX)
-    return invalid(`is longer than ${PHONE_TEXT_MAX} characters`);
+  const cleaned = text.replaceAll(INVISIBLE, "").trim().replace(SCHEME, "").trim().replace(FULLWIDTH_PLUS, "+");
+  if (cleaned.length > PHONE_TEXT_MAX) return invalid(`is longer than ${PHONE_TEXT_MAX} characters`);
   if (!HAS_DIGIT.test(cleaned)) return invalid("holds no digits");
   // libphonenumber-js 1.13.16 answers differently on every second call for `;phone-context=`.
   if (cleaned.includes(";")) return invalid("holds a semicolon; send one plain number");
@@ -69,12 +59,9 @@ export function readPhoneFully(text: string, region: Region | undefined): PhoneR
   if (number === undefined) return invalid(reasonOf(parsed, digits, region));
   const type = number.getType();
   if (type !== undefined && UNREACHABLE_TYPES.has(type)) {
-    return invalid(
-      `is a ${type.toLowerCase().replaceAll("_", " ")} number, which nobody has WhatsApp on`,
-    );
+    return invalid(`is a ${type.toLowerCase().replaceAll("_", " ")} number, which nobody has WhatsApp on`);
   }
-  if (number.number.length - 1 > E164_DIGITS_MAX)
-    return invalid(`has more than ${E164_DIGITS_MAX} digits`);
+  if (number.number.length - 1 > E164_DIGITS_MAX) return invalid(`has more than ${E164_DIGITS_MAX} digits`);
   return { kind: "valid", phoneNumber: number.number };
 }
 
@@ -98,11 +85,7 @@ function argentineMobile(parsed: PhoneNumber): PhoneNumber | undefined {
 }
 
 /** `62812345678` in Indonesia: 62 is also an area code there, but a valid mobile number is the likelier meaning. */
-function repeatedCallingCode(
-  parsed: PhoneNumber,
-  digits: string,
-  region: Region | undefined,
-): PhoneNumber | undefined {
+function repeatedCallingCode(parsed: PhoneNumber, digits: string, region: Region | undefined): PhoneNumber | undefined {
   if (region === undefined || digits.startsWith("+") || isMobile(parsed)) return undefined;
   if (!digits.startsWith(getCountryCallingCode(region))) return undefined;
   const international = validNumber(`+${digits}`);
@@ -144,11 +127,7 @@ function parse(text: string, region: Region | undefined): PhoneNumber | undefine
   });
 }
 
-function reasonOf(
-  parsed: PhoneNumber | undefined,
-  digits: string,
-  region: Region | undefined,
-): string {
+function reasonOf(parsed: PhoneNumber | undefined, digits: string, region: Region | undefined): string {
   if (parsed === undefined && region === undefined && !digits.startsWith("+")) {
     return "has no country code, and no region is known for it";
   }

@@ -21,10 +21,7 @@ export const BODY_LENGTH_MAX = 1024;
 export const HEADER_LENGTH_MAX = 60;
 const SUGGESTION_DISTANCE_MAX = 3;
 
-export function preflight(
-  definition: CampaignDefinition,
-  template: WhatsAppTemplate | undefined,
-): Preflight {
+export function preflight(definition: CampaignDefinition, template: WhatsAppTemplate | undefined): Preflight {
   const { name, language } = definition.template;
   if (template === undefined) {
     const message = `${name} (${language}) does not exist on the sender's WhatsApp account`;
@@ -37,13 +34,9 @@ export function preflight(
     ...standingFaults(definition, template, shape),
     ...componentFaults(shape),
     ...plan.faults,
-    ...distinctExpressions(plan.slots).flatMap((slot) =>
-      slotFaults(slot, Object.keys(definition.trigger.attributes)),
-    ),
+    ...distinctExpressions(plan.slots).flatMap((slot) => slotFaults(slot, Object.keys(definition.trigger.attributes))),
   ];
-  return faults.length > 0
-    ? { kind: "refused", faults }
-    : { kind: "cleared", shape, slots: plan.slots };
+  return faults.length > 0 ? { kind: "refused", faults } : { kind: "cleared", shape, slots: plan.slots };
 }
 
 function identityFaults(definition: CampaignDefinition, shape: TemplateShape): CampaignFault[] {
@@ -98,17 +91,12 @@ function componentFaults(shape: TemplateShape): CampaignFault[] {
     faults.push({ path: "template.name", message: `${shape.name} has no body text` });
   }
   faults.push(...roomFaults("body", shape.body, BODY_LENGTH_MAX));
-  if (shape.header.kind === "text")
-    faults.push(...roomFaults("header", shape.header.text, HEADER_LENGTH_MAX));
+  if (shape.header.kind === "text") faults.push(...roomFaults("header", shape.header.text, HEADER_LENGTH_MAX));
   return faults;
 }
 
 /** Values are shortened to fit, but each needs one character. */
-function roomFaults(
-  part: "body" | "header",
-  text: TemplateText,
-  lengthMax: number,
-): CampaignFault[] {
+function roomFaults(part: "body" | "header", text: TemplateText, lengthMax: number): CampaignFault[] {
   const room = lengthMax - text.fixedLength;
   if (text.names.length === 0 || room >= text.names.length) return [];
   const message = `has room for ${Math.max(0, room)} of ${lengthMax} characters, but ${text.names.length} values to hold`;
@@ -117,16 +105,12 @@ function roomFaults(
 
 /** The one-time code fills two slots with one expression, whose faults are told once. */
 function distinctExpressions(slots: readonly Slot[]): Slot[] {
-  return slots.filter(
-    (slot, at) => slots.findIndex((other) => other.expression === slot.expression) === at,
-  );
+  return slots.filter((slot, at) => slots.findIndex((other) => other.expression === slot.expression) === at);
 }
 
 function slotFaults(slot: Slot, attributes: readonly string[]): CampaignFault[] {
   const { path, place, expression } = slot;
-  const unknown = expression.references.filter(
-    (name) => name !== RECIPIENT && !attributes.includes(name),
-  );
+  const unknown = expression.references.filter((name) => name !== RECIPIENT && !attributes.includes(name));
   const faults = unknown.map((name) => ({
     path,
     message: `uses ${name}, which is no attribute${suggestion(name, attributes)}`,

@@ -29,9 +29,7 @@ export function regionOf(raw: unknown): Region | undefined {
 function regionNames(): ReadonlyMap<string, Region> {
   if (englishNames === undefined) {
     const names = new Intl.DisplayNames(["en"], { type: "region" });
-    englishNames = new Map(
-      getCountries().map((region) => [(names.of(region) ?? region).toUpperCase(), region]),
-    );
+    englishNames = new Map(getCountries().map((region) => [(names.of(region) ?? region).toUpperCase(), region]));
   }
   return englishNames;
 }

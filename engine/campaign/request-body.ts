@@ -112,15 +112,9 @@ function mediaJson(media = "", filename?: string): string {
   });
 }
 
-function bodyComponent(
-  shape: TemplateShape,
-  slots: readonly Slot[],
-  markSlot: (slot: Slot) => string,
-): unknown[] {
+function bodyComponent(shape: TemplateShape, slots: readonly Slot[], markSlot: (slot: Slot) => string): unknown[] {
   const parameters = slots.flatMap((slot) =>
-    slot.role.kind === "body"
-      ? [textParameter(shape.isPositional ? "" : slot.role.variable, markSlot(slot))]
-      : [],
+    slot.role.kind === "body" ? [textParameter(shape.isPositional ? "" : slot.role.variable, markSlot(slot))] : [],
   );
   return parameters.length === 0 ? [] : [{ type: "body", parameters }];
 }

@@ -55,8 +55,7 @@ class SlotPlanner implements SlotPlan {
     const given = this.#use.header;
     switch (header.kind) {
       case "none":
-        if (given !== undefined)
-          this.#refuse("template.header", "is given, but the template has no header");
+        if (given !== undefined) this.#refuse("template.header", "is given, but the template has no header");
         return;
       case "text":
         return this.#planHeaderText(header.text.variables, given);
@@ -68,20 +67,14 @@ class SlotPlanner implements SlotPlan {
           header.medium === "document" ? ["filename"] : [],
         );
       case "location":
-        return this.#planHeaderFields(
-          "headerLocation",
-          given,
-          ["latitude", "longitude", "name", "address"],
-          [],
-        );
+        return this.#planHeaderFields("headerLocation", given, ["latitude", "longitude", "name", "address"], []);
     }
   }
 
   planBody(): void {
     const { variables } = this.#shape.body;
     const given = this.#use.body ?? [];
-    const form: SlotForm =
-      this.#shape.category === "AUTHENTICATION" ? { kind: "oneTimeCode" } : TEXT;
+    const form: SlotForm = this.#shape.category === "AUTHENTICATION" ? { kind: "oneTimeCode" } : TEXT;
     const wanted = (variable: string, path: string): Wanted => ({
       path,
       place: `body {{${variable}}}`,
@@ -110,24 +103,16 @@ class SlotPlanner implements SlotPlan {
     });
     switch (shape.kind) {
       case "static":
-        if (text !== undefined)
-          this.#refuse(path, `button ${index} (${shape.type}) takes no value`);
+        if (text !== undefined) this.#refuse(path, `button ${index} (${shape.type}) takes no value`);
         return;
       case "unsupported":
-        return this.#refuse(
-          path,
-          `button ${index} is of type ${shape.type}, which Volley cannot fill`,
-        );
+        return this.#refuse(path, `button ${index} is of type ${shape.type}, which Volley cannot fill`);
       case "quickReply":
         if (text !== undefined) this.#add(wanted("quick_reply", { kind: "payload" }), text);
         return;
       case "url": {
         const form = { kind: "urlPart", prefix: shape.prefix, suffix: shape.suffix } as const;
-        return this.#addOrMiss(
-          wanted("url", form),
-          text,
-          `button ${index} needs what follows ${shape.prefix}`,
-        );
+        return this.#addOrMiss(wanted("url", form), text, `button ${index} needs what follows ${shape.prefix}`);
       }
       case "copyCode":
         return this.#addOrMiss(
@@ -146,10 +131,7 @@ class SlotPlanner implements SlotPlan {
       const path = `template.buttons[${position}].index`;
       const count = this.#shape.buttons.length;
       if (index >= count)
-        this.#refuse(
-          path,
-          `${index} does not exist: the template has ${count} buttons, counted from 0`,
-        );
+        this.#refuse(path, `${index} does not exist: the template has ${count} buttons, counted from 0`);
       if (seen.has(index)) this.#refuse(path, `${index} is given twice`);
       seen.add(index);
     }
@@ -158,13 +140,9 @@ class SlotPlanner implements SlotPlan {
   #planHeaderText(variables: readonly string[], given: TemplateUse["header"]): void {
     const [only] = variables;
     if (only === undefined) {
-      if (given !== undefined)
-        this.#refuse("template.header", "is given, but the template's header has no variable");
+      if (given !== undefined) this.#refuse("template.header", "is given, but the template's header has no variable");
     } else if (given === undefined) {
-      this.#refuse(
-        "template.header",
-        `is missing: the template's header has the variable {{${only}}}`,
-      );
+      this.#refuse("template.header", `is missing: the template's header has the variable {{${only}}}`);
     } else if (typeof given === "string") {
       this.#add(wantedHeaderText(only, "template.header"), given);
     } else {
@@ -181,33 +159,22 @@ class SlotPlanner implements SlotPlan {
     const what = kind === "headerMedia" ? `a ${required.join("")}` : "a location";
     if (given === undefined || typeof given === "string") {
       const example = `{ ${required.map((name) => `${name}: …`).join(", ")} }`;
-      return this.#refuse(
-        "template.header",
-        `must be ${example}: the template's header is ${what}`,
-      );
+      return this.#refuse("template.header", `must be ${example}: the template's header is ${what}`);
     }
     const fields = fieldsOf(given);
     for (const name of Object.keys(fields)) {
       if (required.includes(name) || optional.includes(name)) continue;
-      this.#refuse(
-        `template.header.${name}`,
-        `does not belong here: the template's header is ${what}`,
-      );
+      this.#refuse(`template.header.${name}`, `does not belong here: the template's header is ${what}`);
     }
     for (const name of [...required, ...optional]) {
       const text = Object.hasOwn(fields, name) ? fields[name] : undefined;
       const path = `template.header.${name}`;
-      if (text !== undefined)
-        this.#add({ path, place: `header ${name}`, ...headerField(name) }, text);
-      else if (required.includes(name))
-        this.#refuse(path, `is missing: the template's header is ${what}`);
+      if (text !== undefined) this.#add({ path, place: `header ${name}`, ...headerField(name) }, text);
+      else if (required.includes(name)) this.#refuse(path, `is missing: the template's header is ${what}`);
     }
   }
 
-  #planBodyList(
-    given: readonly string[],
-    wanted: (variable: string, path: string) => Wanted,
-  ): void {
+  #planBodyList(given: readonly string[], wanted: (variable: string, path: string) => Wanted): void {
     const { variables } = this.#shape.body;
     if (!this.#shape.isPositional && variables.length > 0) {
       return this.#refuse(
@@ -217,9 +184,7 @@ class SlotPlanner implements SlotPlan {
     }
     if (given.length !== variables.length) {
       const needs =
-        variables.length === 0
-          ? "takes none"
-          : `needs ${variables.length} ({{${variables.join("}}, {{")}}})`;
+        variables.length === 0 ? "takes none" : `needs ${variables.length} ({{${variables.join("}}, {{")}}})`;
       this.#refuse("template.body", `has ${given.length} values, but the template ${needs}`);
     }
     // Also where the number is wrong: what cannot be read in those that are there is told at once.
@@ -237,19 +202,12 @@ class SlotPlanner implements SlotPlan {
     for (const name of Object.keys(given)) {
       if (variables.includes(name)) continue;
       const known = variables.length === 0 ? "none" : variables.join(", ");
-      this.#refuse(
-        `${place}.${name}`,
-        `is no variable of the template; its variables are: ${known}`,
-      );
+      this.#refuse(`${place}.${name}`, `is no variable of the template; its variables are: ${known}`);
     }
     for (const variable of variables) {
       const path = `${place}.${variable}`;
       const text = Object.hasOwn(given, variable) ? given[variable] : undefined;
-      this.#addOrMiss(
-        wanted(variable, path),
-        text,
-        `is missing: the template has the variable {{${variable}}}`,
-      );
+      this.#addOrMiss(wanted(variable, path), text, `is missing: the template has the variable {{${variable}}}`);
     }
   }
 
@@ -257,14 +215,8 @@ class SlotPlanner implements SlotPlan {
   #planOneTimeCode(wanted: Wanted, text: string | undefined): void {
     const code = this.slots.find((slot) => slot.role.kind === "body");
     if (code === undefined) return;
-    if (
-      text !== undefined &&
-      text.replaceAll(/\s/g, "") !== code.expression.text.replaceAll(/\s/g, "")
-    ) {
-      return this.#refuse(
-        wanted.path,
-        "must be the body's code, which it gets by itself: leave it out",
-      );
+    if (text !== undefined && text.replaceAll(/\s/g, "") !== code.expression.text.replaceAll(/\s/g, "")) {
+      return this.#refuse(wanted.path, "must be the body's code, which it gets by itself: leave it out");
     }
     this.slots.push({ ...wanted, path: code.path, expression: code.expression });
   }
@@ -276,8 +228,7 @@ class SlotPlanner implements SlotPlan {
 
   #add(wanted: Wanted, text: string): void {
     const compiled = compileExpression(text, this.#shape.language);
-    if (compiled.kind === "compiled")
-      this.slots.push({ ...wanted, expression: compiled.expression });
+    if (compiled.kind === "compiled") this.slots.push({ ...wanted, expression: compiled.expression });
     else this.#refuse(wanted.path, `cannot be read as Liquid: ${compiled.message}`);
   }
 
@@ -299,9 +250,7 @@ function isList(body: NonNullable<TemplateUse["body"]>): body is readonly string
   return Array.isArray(body);
 }
 
-function fieldsOf(
-  header: Exclude<TemplateUse["header"], string | undefined>,
-): Readonly<Record<string, string>> {
+function fieldsOf(header: Exclude<TemplateUse["header"], string | undefined>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(header));
 }
 

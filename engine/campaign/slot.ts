@@ -70,11 +70,8 @@ export function formValue(form: SlotForm, value: string): Formed {
     case "couponCode":
       return value.length <= COUPON_LENGTH_MAX ? formed(value) : tooLong(COUPON_LENGTH_MAX);
     case "oneTimeCode":
-      if (EMOJI_OR_URL.test(value))
-        return unfit("holds an emoji or a link, which WhatsApp refuses in a code");
-      return value.length <= ONE_TIME_CODE_LENGTH_MAX
-        ? formed(value)
-        : tooLong(ONE_TIME_CODE_LENGTH_MAX);
+      if (EMOJI_OR_URL.test(value)) return unfit("holds an emoji or a link, which WhatsApp refuses in a code");
+      return value.length <= ONE_TIME_CODE_LENGTH_MAX ? formed(value) : tooLong(ONE_TIME_CODE_LENGTH_MAX);
   }
 }
 
@@ -84,35 +81,26 @@ export function isMediaId(value: string): boolean {
 
 function formMedia(value: string): Formed {
   if (isMediaId(value)) return formed(value);
-  if (!WEB_URL.test(value) || !URL.canParse(value))
-    return unfit("is neither an http(s) link nor a media id");
+  if (!WEB_URL.test(value) || !URL.canParse(value)) return unfit("is neither an http(s) link nor a media id");
   return value.length <= URL_LENGTH_MAX ? formed(value) : tooLong(URL_LENGTH_MAX);
 }
 
 function formCoordinate(value: string, degreesMax: number): Formed {
   const isInRange = /^[+-]?\d+(?:\.\d+)?$/.test(value) && Math.abs(Number(value)) <= degreesMax;
-  return isInRange
-    ? formed(value)
-    : unfit(`is no number of degrees between -${degreesMax} and ${degreesMax}`);
+  return isInRange ? formed(value) : unfit(`is no number of degrees between -${degreesMax} and ${degreesMax}`);
 }
 
 /**
  * A URL button takes only what follows the template's fixed part. Shops send whole links (`abandoned_checkout_url`),
  * so the fixed part is taken off; a link that does not begin with it can never be reached by this button.
  */
-function formUrlPart(
-  value: string,
-  form: { readonly prefix: string; readonly suffix: string },
-): Formed {
+function formUrlPart(value: string, form: { readonly prefix: string; readonly suffix: string }): Formed {
   const part = partOf(value, form.prefix);
-  if (part === null)
-    return unfit(`is a link that does not begin with the template's ${form.prefix}`);
+  if (part === null) return unfit(`is a link that does not begin with the template's ${form.prefix}`);
   if (part === "") return unfit(`says nothing beyond the template's ${form.prefix}`);
   const encoded = encodeUrlPart(part);
   const length = form.prefix.length + encoded.length + form.suffix.length;
-  return length <= URL_LENGTH_MAX
-    ? formed(encoded)
-    : unfit(`makes a URL of more than ${URL_LENGTH_MAX} characters`);
+  return length <= URL_LENGTH_MAX ? formed(encoded) : unfit(`makes a URL of more than ${URL_LENGTH_MAX} characters`);
 }
 
 function partOf(value: string, prefix: string): string | null {

@@ -47,10 +47,7 @@ interface LimitedText {
   readonly occurrences: readonly number[];
 }
 
-export function compileRenderer(
-  shape: TemplateShape,
-  slots: readonly Slot[],
-): (input: RenderInput) => Rendering {
+export function compileRenderer(shape: TemplateShape, slots: readonly Slot[]): (input: RenderInput) => Rendering {
   const requestBody = compileRequestBody(shape, slots);
   const body = limitedText(slots, { name: "body", text: shape.body, lengthMax: BODY_LENGTH_MAX });
   const header =
@@ -61,9 +58,7 @@ export function compileRenderer(
           lengthMax: HEADER_LENGTH_MAX,
         })
       : null;
-  const slotOf = new Map(
-    body.text.variables.map((variable, index) => [variable, body.slots[index] ?? -1]),
-  );
+  const slotOf = new Map(body.text.variables.map((variable, index) => [variable, body.slots[index] ?? -1]));
   return (input) => {
     const changes: string[] = [];
     const values: string[] = [];
@@ -96,20 +91,15 @@ function valueOf(slot: Slot, contact: Contact, changes: string[]): Valued {
     text = sanitised.text;
     for (const change of sanitised.changes) changes.push(`${slot.place}: ${change}`);
   }
-  if (text.trim() === "")
-    return unrenderable(slot, `is empty, which WhatsApp refuses: ${emptyReason(slot)}`);
+  if (text.trim() === "") return unrenderable(slot, `is empty, which WhatsApp refuses: ${emptyReason(slot)}`);
   if (slot.form.kind === "text") return { kind: "valued", value: text };
   const formed = formValue(slot.form, text);
-  return formed.kind === "formed"
-    ? { kind: "valued", value: formed.value }
-    : unrenderable(slot, formed.reason);
+  return formed.kind === "formed" ? { kind: "valued", value: formed.value } : unrenderable(slot, formed.reason);
 }
 
 function emptyReason({ expression }: Slot): string {
   const names = expression.references.join(", ");
-  return names === ""
-    ? "it names no attribute"
-    : `${names} has no value, and the campaign gives no default`;
+  return names === "" ? "it names no attribute" : `${names} has no value, and the campaign gives no default`;
 }
 
 function unrenderable({ place }: Slot, reason: string): Valued {
@@ -122,13 +112,9 @@ function limitedText(
 ): LimitedText {
   const kind = name === "body" ? "body" : "headerText";
   const indexes = text.variables.map((variable) =>
-    slots.findIndex(
-      ({ role }) => role.kind === kind && "variable" in role && role.variable === variable,
-    ),
+    slots.findIndex(({ role }) => role.kind === kind && "variable" in role && role.variable === variable),
   );
-  const occurrences = text.variables.map(
-    (variable) => text.names.filter((other) => other === variable).length,
-  );
+  const occurrences = text.variables.map((variable) => text.names.filter((other) => other === variable).length);
   return { text, lengthMax, name, slots: indexes, occurrences };
 }
 
@@ -136,8 +122,7 @@ function limitedText(
 function keepToLength(limited: LimitedText, values: string[], changes: string[]): void {
   const { text, slots, occurrences, lengthMax, name } = limited;
   let length = text.fixedLength;
-  for (const [index, slot] of slots.entries())
-    length += (values[slot]?.length ?? 0) * (occurrences[index] ?? 1);
+  for (const [index, slot] of slots.entries()) length += (values[slot]?.length ?? 0) * (occurrences[index] ?? 1);
   if (length <= lengthMax) return;
   const own = slots.map((slot) => values[slot] ?? "");
   const fitted = fitValues({ budget: lengthMax - text.fixedLength, values: own, occurrences });

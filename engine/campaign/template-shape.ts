@@ -63,9 +63,7 @@ export function readShape(template: WhatsAppTemplate): TemplateShape {
     status: template.status.toUpperCase(),
     category,
     // The placeholders decide: older answers lack `parameter_format`, and a template without variables has no format.
-    isPositional:
-      isPositional(names) &&
-      (names.length > 0 || template.parameter_format?.toUpperCase() !== "NAMED"),
+    isPositional: isPositional(names) && (names.length > 0 || template.parameter_format?.toUpperCase() !== "NAMED"),
     header,
     body,
     buttons: (componentOf("BUTTONS")?.buttons ?? []).map((button) => buttonShape(button, category)),

@@ -37,7 +37,6 @@ export function isPositional(names: readonly string[]): boolean {
 /** @param valueOf gets each placeholder's name. Values are put in as they are: a `{{` in one stays text. */
 export function fillTemplateText(text: TemplateText, valueOf: (name: string) => string): string {
   let filled = text.pieces[0] ?? "";
-  for (const [index, name] of text.names.entries())
-    filled += valueOf(name) + (text.pieces[index + 1] ?? "");
+  for (const [index, name] of text.names.entries()) filled += valueOf(name) + (text.pieces[index + 1] ?? "");
   return filled;
 }

@@ -14,9 +14,7 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /** @returns null when not even one character a value fits. */
 export function fitValues({ budget, values, occurrences }: Budgeted): readonly string[] | null {
-  const lengths = values.flatMap((value, index) =>
-    Array<number>(occurrences[index] ?? 1).fill(value.length),
-  );
+  const lengths = values.flatMap((value, index) => Array<number>(occurrences[index] ?? 1).fill(value.length));
   const longest = longestAllowed(lengths, budget);
   if (longest < 1) return null;
   return values.map((value) => (value.length <= longest ? value : shorten(value, longest)));

@@ -34,20 +34,11 @@ export class ApiRefusal extends EngineError {
 
 const ANSWER_TIMEOUT_MS = 30_000;
 
-export function createApiClient(options: {
-  readonly url: string;
-  readonly key: string | null;
-}): ApiClient {
+export function createApiClient(options: { readonly url: string; readonly key: string | null }): ApiClient {
   const url = options.url.replace(/\/+$/, "");
-  const authentication: Record<string, string> =
-    options.key === null ? {} : { "x-api-key": options.key };
+  const authentication: Record<string, string> = options.key === null ? {} : { "x-api-key": options.key };
 
-  const call = async (
-    method: string,
-    path: string,
-    body?: unknown,
-    signal?: AbortSignal,
-  ): Promise<Response> => {
+  const call = async (method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> => {
     const headers = {
       ...authentication,
       ...(body === undefined ? {} : { "content-type": "application/json" }),
@@ -71,13 +62,11 @@ export function createApiClient(options: {
     url,
     get: async <T>(path: string) => await valueOf<T>(await brief("GET", path)),
     put: async (path, body) => ({ isNew: (await brief("PUT", path, body)).status === 201 }),
-    post: async <T>(path: string, body?: unknown) =>
-      await valueOf<T>(await brief("POST", path, body)),
+    post: async <T>(path: string, body?: unknown) => await valueOf<T>(await brief("POST", path, body)),
     delete: async (path) => void (await brief("DELETE", path)),
     async stream(path) {
       const { body } = await call("GET", path);
-      if (body === null)
-        throw new EngineError("ERR_CLI_API", `${url}${path} answered without a body.`);
+      if (body === null) throw new EngineError("ERR_CLI_API", `${url}${path} answered without a body.`);
       return body;
     },
   };
@@ -100,14 +89,10 @@ async function readJson(response: Response): Promise<unknown> {
 
 function unreachable(url: string, error: unknown): EngineError {
   if (error instanceof Error && error.name === "TimeoutError") {
-    return new EngineError(
-      "ERR_CLI_API",
-      `The engine at ${url} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s.`,
-    );
+    return new EngineError("ERR_CLI_API", `The engine at ${url} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s.`);
   }
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const reason =
-    objectOf(cause)["code"] === "ECONNREFUSED" ? "connection refused" : messageOf(cause);
+  const reason = objectOf(cause)["code"] === "ECONNREFUSED" ? "connection refused" : messageOf(cause);
   const advice = "start one with `volley start`, or name another with --url";
   return new EngineError("ERR_CLI_API", `No engine answers at ${url} (${reason}): ${advice}.`, {
     cause: error,

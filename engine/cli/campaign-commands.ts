@@ -5,11 +5,7 @@ import { text as readStream } from "node:stream/consumers";
 
 import type { CampaignStatsView } from "../api/campaign-stats.ts";
 import type { CampaignView } from "../api/campaign-view.ts";
-import {
-  loadCampaignFile,
-  loadCampaignFolder,
-  type CampaignFile,
-} from "../runtime/campaign-file.ts";
+import { loadCampaignFile, loadCampaignFolder, type CampaignFile } from "../runtime/campaign-file.ts";
 import { EngineError, messageOf } from "../runtime/errors.ts";
 import { faultText } from "../runtime/file-fault.ts";
 import { ApiRefusal, type ApiClient } from "./api-client.ts";
@@ -55,8 +51,7 @@ export const campaignCommands: readonly Command[] = [
       ...OPTIONS,
       event: {
         value: "file",
-        description:
-          "a JSON event, - for standard input (default an example made from the mapping)",
+        description: "a JSON event, - for standard input (default an example made from the mapping)",
       },
     },
     examples: ["volley campaign preview order-confirmation --event order.json"],
@@ -81,15 +76,12 @@ async function applyCampaigns(call: CommandCall): Promise<number> {
     if (result.result !== "refused") call.terminal.print(`${result.id} ${result.result}`);
     for (const error of result.errors) call.terminal.say(`volley: ${error}`);
   }
-  if (call.options.has("json"))
-    call.terminal.print(JSON.stringify({ items: applied, cursor: null }));
+  if (call.options.has("json")) call.terminal.print(JSON.stringify({ items: applied, cursor: null }));
   return applied.some(({ result }) => result === "refused") ? 1 : 0;
 }
 
 function campaignFiles(path: string, { environment }: CommandCall): readonly CampaignFile[] {
-  return isFolder(path)
-    ? loadCampaignFolder(path, environment).campaigns
-    : [loadCampaignFile(path, environment)];
+  return isFolder(path) ? loadCampaignFolder(path, environment).campaigns : [loadCampaignFile(path, environment)];
 }
 
 async function applyFile(client: ApiClient, file: CampaignFile): Promise<Applied> {
@@ -159,9 +151,7 @@ function campaignLines(campaign: CampaignView, stats: CampaignStatsView): string
     ...Object.entries(stats.byStatus).flatMap(([status, count]) =>
       count === 0 ? [] : [[`  ${status}`, countText(count)] as const],
     ),
-    ...Object.entries(stats.byError).map(
-      ([code, count]) => [`  error ${code}`, countText(count)] as const,
-    ),
+    ...Object.entries(stats.byError).map(([code, count]) => [`  error ${code}`, countText(count)] as const),
     ["waiting", `${countText(stats.waiting)}, oldest ${countText(stats.oldestWaitingSeconds)} s`],
     ...campaign.faults.map((fault) => ["fault", `${fault.path}: ${fault.message}`] as const),
   ];
@@ -177,11 +167,7 @@ function statusCommand(verb: "activate" | "pause", summary: string): Command {
     examples: [`volley campaign ${verb} order-confirmation`],
     async run(call) {
       const campaign = await connect(call).post<CampaignView>(`${campaignPath(call)}/${verb}`);
-      call.terminal.print(
-        call.options.has("json")
-          ? JSON.stringify(campaign)
-          : `${campaign.id} is ${campaign.status}`,
-      );
+      call.terminal.print(call.options.has("json") ? JSON.stringify(campaign) : `${campaign.id} is ${campaign.status}`);
       return 0;
     },
   };
@@ -206,10 +192,7 @@ async function previewCampaign(call: CommandCall): Promise<number> {
     file === undefined
       ? JSON.stringify(samplePayload((await client.get<CampaignView>(campaignPath(call))).trigger))
       : await readEvent(file);
-  const preview = await client.post<Preview | Ignored>(
-    `${campaignPath(call)}/trigger?dryRun=true`,
-    event,
-  );
+  const preview = await client.post<Preview | Ignored>(`${campaignPath(call)}/trigger?dryRun=true`, event);
   // An array of events answers with a list; so does --json, and a person reads that best as it is.
   if (call.options.has("json") || !("phoneNumber" in preview || "status" in preview)) {
     call.terminal.print(JSON.stringify(preview));

@@ -103,10 +103,7 @@ export function usageError(message: string): EngineError {
 
 type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
-function parseWords(
-  command: Command,
-  words: readonly string[],
-): { values: Values; positionals: string[] } {
+function parseWords(command: Command, words: readonly string[]): { values: Values; positionals: string[] } {
   const options = Object.fromEntries(
     Object.entries({ ...command.options, ...HELP_OPTION }).map(([name, option]) => [
       name,
@@ -131,16 +128,12 @@ function checkPositionals(command: Command, positionals: readonly string[]): voi
   const required = command.positionals.filter((name) => name.startsWith("<"));
   const missing = required[positionals.length];
   if (missing !== undefined) {
-    throw usageError(
-      `${command.name} needs ${missing.replace("...", "")}; see volley ${command.name} --help`,
-    );
+    throw usageError(`${command.name} needs ${missing.replace("...", "")}; see volley ${command.name} --help`);
   }
   const takesMore = command.positionals.some((name) => name.endsWith("..."));
   const excess = positionals[command.positionals.length];
   if (!takesMore && excess !== undefined) {
-    throw usageError(
-      `${command.name} does not take ${JSON.stringify(excess)}; see volley ${command.name} --help`,
-    );
+    throw usageError(`${command.name} does not take ${JSON.stringify(excess)}; see volley ${command.name} --help`);
   }
 }
 
@@ -155,11 +148,8 @@ function optionValues(values: Values): OptionValues {
       const text = texts(name).at(-1);
       if (text === undefined) return undefined;
       const value = Number(text.replaceAll("_", ""));
-      if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max)
-        return value;
-      throw usageError(
-        `--${name} must be a whole number from ${min} to ${max}, not ${JSON.stringify(text)}`,
-      );
+      if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
+      throw usageError(`--${name} must be a whole number from ${min} to ${max}, not ${JSON.stringify(text)}`);
     },
   };
 }

@@ -49,8 +49,7 @@ async function checkConfig(call: CommandCall): Promise<number> {
   } else {
     for (const error of errors) terminal.say(`volley: ${error}`);
     for (const warning of warnings) terminal.say(`note: ${warning}`);
-    if (errors.length === 0)
-      terminal.print(`${file} is fine: ${campaigns} campaigns, ${templates} templates`);
+    if (errors.length === 0) terminal.print(`${file} is fine: ${campaigns} campaigns, ${templates} templates`);
   }
   return await Promise.resolve(errors.length === 0 ? 0 : 1);
 }
@@ -73,9 +72,7 @@ export function inspectConfig(file: string, environment: CommandCall["environmen
     }
   }
   for (const variable of loaded?.unsetVariables ?? []) {
-    warnings.push(
-      `${variable} is not set: without WhatsApp credentials the engine runs against the simulator`,
-    );
+    warnings.push(`${variable} is not set: without WhatsApp credentials the engine runs against the simulator`);
   }
   return {
     file,
@@ -87,11 +84,7 @@ export function inspectConfig(file: string, environment: CommandCall["environmen
   };
 }
 
-function tryLoadConfig(
-  file: string,
-  environment: CommandCall["environment"],
-  errors: string[],
-): LoadedConfig | null {
+function tryLoadConfig(file: string, environment: CommandCall["environment"], errors: string[]): LoadedConfig | null {
   try {
     return loadConfig({ file, environment });
   } catch (error) {
@@ -116,9 +109,7 @@ function campaignFaults(
     });
   }
   const { name, language } = definition.template;
-  const template = templates.find(
-    (candidate) => candidate.name === name && candidate.language === language,
-  );
+  const template = templates.find((candidate) => candidate.name === name && candidate.language === language);
   if (template === undefined) return faults;
   const compilation = compileCampaign(definition, template);
   return compilation.kind === "refused" ? [...faults, ...compilation.faults] : faults;

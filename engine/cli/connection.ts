@@ -25,10 +25,7 @@ export function connect(call: CommandCall): ApiClient {
   const connection = findConnection(call);
   if (connection.key === null) {
     const advice = "give one with --key or VOLLEY_API_KEY";
-    throw new EngineError(
-      "ERR_CLI_USAGE",
-      `No API key: ${connection.keySource} cannot be read; ${advice}.`,
-    );
+    throw new EngineError("ERR_CLI_USAGE", `No API key: ${connection.keySource} cannot be read; ${advice}.`);
   }
   return createApiClient(connection);
 }

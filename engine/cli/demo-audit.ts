@@ -22,13 +22,7 @@ export interface FailureCount {
   readonly count: number;
 }
 
-const FINAL: ReadonlySet<string> = new Set([
-  "delivered",
-  "read",
-  "failed",
-  "expired",
-  "suppressed",
-]);
+const FINAL: ReadonlySet<string> = new Set(["delivered", "read", "failed", "expired", "suppressed"]);
 const UNSENT_ENDS: ReadonlySet<string> = new Set(["expired", "suppressed"]);
 /** A disagreement names a few ids, not ten thousand. */
 const NAMED_MAX = 3;
@@ -42,14 +36,10 @@ export function auditDemo(books: {
 }): DemoAudit {
   const { acceptedIds, rows, events } = books;
   const accepted = new Set(acceptedIds);
-  const statuses = new Map(
-    rows.map((row) => [columnOf(row, "message_id"), columnOf(row, "status")]),
-  );
+  const statuses = new Map(rows.map((row) => [columnOf(row, "message_id"), columnOf(row, "status")]));
   const ends = sendsByMessage(books.sends);
   const reachedRows = (column: string, ...orStatuses: string[]): number =>
-    rows.filter(
-      (row) => columnOf(row, column) !== "" || orStatuses.includes(columnOf(row, "status")),
-    ).length;
+    rows.filter((row) => columnOf(row, column) !== "" || orStatuses.includes(columnOf(row, "status"))).length;
   return {
     rows: rows.length,
     reached: {
@@ -59,9 +49,7 @@ export function auditDemo(books: {
     },
     failures: failureCounts(rows),
     disagreements: [
-      ...(acceptedIds.length === events
-        ? []
-        : [`${events} events were posted and ${acceptedIds.length} accepted`]),
+      ...(acceptedIds.length === events ? [] : [`${events} events were posted and ${acceptedIds.length} accepted`]),
       ...named("messages share an id with another", repeated(acceptedIds)),
       ...named(
         "accepted messages are missing in the CSV",
@@ -71,10 +59,7 @@ export function auditDemo(books: {
         "messages in the CSV were never accepted",
         [...statuses.keys()].filter((id) => !accepted.has(id)),
       ),
-      ...named(
-        "rows repeat another's message",
-        repeated(rows.map((row) => columnOf(row, "message_id"))),
-      ),
+      ...named("rows repeat another's message", repeated(rows.map((row) => columnOf(row, "message_id")))),
       ...named(
         "messages have no final status",
         idsWhere(statuses, (_id, status) => !FINAL.has(status)),
@@ -155,9 +140,7 @@ function repeated(ids: readonly string[]): readonly string[] {
 
 function named(sentence: string, ids: readonly string[]): string[] {
   if (ids.length === 0) return [];
-  return [
-    `${ids.length} ${sentence} (${ids.slice(0, NAMED_MAX).join(", ")}${ids.length > NAMED_MAX ? ", …" : ""})`,
-  ];
+  return [`${ids.length} ${sentence} (${ids.slice(0, NAMED_MAX).join(", ")}${ids.length > NAMED_MAX ? ", …" : ""})`];
 }
 
 function columnOf(row: CsvRow, name: string): string {

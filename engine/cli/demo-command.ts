@@ -77,8 +77,7 @@ export const demoCommand: Command = {
 async function demo(call: CommandCall): Promise<number> {
   const { options, terminal } = call;
   const events = options.integer("events", { min: 1, max: EVENTS_MAX }) ?? EVENTS_DEFAULT;
-  const seed =
-    options.integer("seed", { min: 0, max: SEED_MAX }) ?? Math.floor(Math.random() * SEED_MAX);
+  const seed = options.integer("seed", { min: 0, max: SEED_MAX }) ?? Math.floor(Math.random() * SEED_MAX);
   const environment = withoutCredentials(call.environment);
   const workspace = createDemoWorkspace({
     folder: options.text("data-dir") ?? join("data", "demo"),
@@ -94,16 +93,11 @@ async function demo(call: CommandCall): Promise<number> {
     scenario: SCENARIO,
   });
   try {
-    const summary = await Promise.race([
-      interrupted,
-      runDemo({ engine, workspace, events, seed, terminal }),
-    ]);
+    const summary = await Promise.race([interrupted, runDemo({ engine, workspace, events, seed, terminal })]);
     if (typeof summary === "string") return EXIT_INTERRUPTED;
     if (options.has("json")) terminal.print(JSON.stringify(summaryJson(summary)));
     else for (const line of summaryLines(summary)) terminal.print(line);
-    return summary.audit.disagreements.length === 0 && summary.traffic.refusals.length === 0
-      ? 0
-      : 1;
+    return summary.audit.disagreements.length === 0 && summary.traffic.refusals.length === 0 ? 0 : 1;
   } finally {
     await engine.stop();
   }
@@ -117,20 +111,11 @@ interface DemoRun {
   readonly terminal: Terminal;
 }
 
-async function runDemo({
-  engine,
-  workspace,
-  events,
-  seed,
-  terminal,
-}: DemoRun): Promise<DemoSummary> {
+async function runDemo({ engine, workspace, events, seed, terminal }: DemoRun): Promise<DemoSummary> {
   const { simulator } = engine;
-  if (simulator === null)
-    throw new EngineError("ERR_CLI_API", "The demo's engine runs without its simulator.");
+  if (simulator === null) throw new EngineError("ERR_CLI_API", "The demo's engine runs without its simulator.");
   const client = createApiClient({ url: engine.url, key: engine.adminKey });
-  terminal.say(
-    `Volley demo: engine ${engine.url}, simulated WhatsApp ${simulator.url}, seed ${seed}`,
-  );
+  terminal.say(`Volley demo: engine ${engine.url}, simulated WhatsApp ${simulator.url}, seed ${seed}`);
   await applyCampaigns(client, workspace, terminal);
   const startedMs = performance.now();
   const traffic = await postEvents(client, { events, seed, terminal });
@@ -149,13 +134,8 @@ async function runDemo({
   return { audit, traffic, totalMs, csvFile: relative(process.cwd(), csvFile) };
 }
 
-async function applyCampaigns(
-  client: ApiClient,
-  { campaigns }: DemoWorkspace,
-  terminal: Terminal,
-): Promise<void> {
-  for (const definition of campaigns)
-    await client.put(`/api/campaigns/${definition.id}`, definition);
+async function applyCampaigns(client: ApiClient, { campaigns }: DemoWorkspace, terminal: Terminal): Promise<void> {
+  for (const definition of campaigns) await client.put(`/api/campaigns/${definition.id}`, definition);
   terminal.say(`applied campaigns: ${campaigns.map(({ id }) => id).join(", ")}`);
 }
 
@@ -178,9 +158,7 @@ async function postEvents(
     const traffic = await runTraffic(start, (accepted) => bar.update(accepted));
     bar.update(traffic.acceptedIds.length);
     bar.stop();
-    terminal.say(
-      `accepted ${countText(traffic.acceptedIds.length)} events in ${seconds(traffic.durationMs)}`,
-    );
+    terminal.say(`accepted ${countText(traffic.acceptedIds.length)} events in ${seconds(traffic.durationMs)}`);
     return traffic;
   } finally {
     bar.stop();
@@ -196,12 +174,7 @@ async function untilFinal(client: ApiClient, accepted: number, terminal: Termina
   try {
     for (;;) {
       const { byStatus } = await client.get<CampaignStatsView>(`${CAMPAIGN_PATH}/stats`);
-      const final =
-        byStatus.delivered +
-        byStatus.read +
-        byStatus.failed +
-        byStatus.expired +
-        byStatus.suppressed;
+      const final = byStatus.delivered + byStatus.read + byStatus.failed + byStatus.expired + byStatus.suppressed;
       bar.update(final);
       if (final >= accepted) break;
       const state = JSON.stringify(byStatus);
@@ -237,9 +210,7 @@ function stalled(final: number, accepted: number, state: string): EngineError {
 
 /** The demo must not send to anyone, whatever is set where it runs. */
 function withoutCredentials(environment: CommandCall["environment"]): CommandCall["environment"] {
-  return Object.fromEntries(
-    Object.entries(environment).filter(([name]) => !name.startsWith("WHATSAPP_")),
-  );
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("WHATSAPP_")));
 }
 
 function seconds(durationMs: number): string {

@@ -23,9 +23,7 @@ export function* demoDeliveries(orders: Iterable<DemoOrder>, random: Random): Ge
     yield* delivered(waiting, random);
     waiting = [];
     wanted =
-      random() < ARRAY_SHARE
-        ? ARRAY_LENGTH.min + integerBelow(random, ARRAY_LENGTH.max - ARRAY_LENGTH.min + 1)
-        : 1;
+      random() < ARRAY_SHARE ? ARRAY_LENGTH.min + integerBelow(random, ARRAY_LENGTH.max - ARRAY_LENGTH.min + 1) : 1;
   }
   if (waiting.length > 0) yield* delivered(waiting, random);
 }

@@ -46,7 +46,7 @@ const MARKETS: readonly Market[] = [
     country: "GB",
     currency: "GBP",
     callingCode: "44",
-    mobiles: ["7400######", "7700######", "7911######"],
+    mobiles: ["7400######", "7725######", "7860######"],
     written: "0#### ######",
     firstNames: ["Amelia", "George", "Isla", "Harry", "Poppy", "Oscar"],
     lastNames: ["Smith", "Taylor", "Evans", "Clarke", "Wright"],
@@ -313,10 +313,7 @@ function jsonOf(value: unknown): string {
 }
 
 /** Shops find a number in one of three places; the empty ones are null, blank or not filled in. */
-function placedPhones(
-  random: Random,
-  phone: string,
-): Record<"order" | "customer" | "shipping", string | null> {
+function placedPhones(random: Random, phone: string): Record<"order" | "customer" | "shipping", string | null> {
   const place = random();
   if (place < 0.4) return { order: phone, customer: phone, shipping: phone };
   if (place < 0.65) return { order: null, customer: phone, shipping: null };
@@ -328,8 +325,7 @@ function writtenPhone(random: Random, market: Market): string {
   const national = filled(random, pick(random, market.mobiles));
   const style = random();
   if (style < 0.3) return `+${market.callingCode}${national}`;
-  if (style < 0.5)
-    return `+${market.callingCode} ${national.slice(0, 3)} ${national.slice(3, 6)} ${national.slice(6)}`;
+  if (style < 0.5) return `+${market.callingCode} ${national.slice(0, 3)} ${national.slice(3, 6)} ${national.slice(6)}`;
   return inFormat(market.written, national);
 }
 
@@ -357,13 +353,7 @@ function bigId(random: Random): BigId {
 
 function uuid(random: Random): string {
   const hex = Array.from({ length: 32 }, () => integerBelow(random, 16).toString(16)).join("");
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join("-");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
 function amount(cents: number): string {

@@ -29,16 +29,8 @@ export function summaryLines({ audit, traffic, totalMs, csvFile }: DemoSummary):
     ...audit.failures.map(({ status, errorCode, reason, count }) =>
       counted(`  ${errorCode === "" ? status : errorCode}`, count, reason),
     ),
-    counted(
-      "events/s",
-      Math.round(rate(traffic.acceptedIds.length, traffic.durationMs)),
-      "accepted and on disk",
-    ),
-    counted(
-      "messages/s",
-      Math.round(rate(audit.rows, totalMs)),
-      "from the trigger to the final status",
-    ),
+    counted("events/s", Math.round(rate(traffic.acceptedIds.length, traffic.durationMs)), "accepted and on disk"),
+    counted("messages/s", Math.round(rate(audit.rows, totalMs)), "from the trigger to the final status"),
     `${"ack".padEnd(LABEL_WIDTH)} ${ackMs}`,
     `${"CSV".padEnd(LABEL_WIDTH)} ${csvFile}, ${countText(audit.rows)} rows`,
     "",

@@ -57,14 +57,8 @@ interface Counts {
 async function run(start: TrafficStart): Promise<TrafficResult> {
   const pool = new Pool(start.url, { connections: CONNECTIONS, pipelining: 1 });
   const counts: Counts = { accepted: [], duplicates: 0, retries: 0, refusals: [], ackTimesMs: [] };
-  const deliveries = demoDeliveries(
-    demoOrders({ ...start, count: start.events }),
-    seededRandom(start.seed + 1),
-  );
-  const report = setInterval(
-    () => tell({ kind: "progress", accepted: counts.accepted.length }),
-    PROGRESS_EVERY_MS,
-  );
+  const deliveries = demoDeliveries(demoOrders({ ...start, count: start.events }), seededRandom(start.seed + 1));
+  const report = setInterval(() => tell({ kind: "progress", accepted: counts.accepted.length }), PROGRESS_EVERY_MS);
   const startedMs = performance.now();
   // Every sender takes the next delivery when it is done with its last: an unbroken stream on each connection.
   const sender = async (): Promise<void> => {
@@ -86,12 +80,7 @@ async function run(start: TrafficStart): Promise<TrafficResult> {
   };
 }
 
-async function deliver(
-  pool: Pool,
-  start: TrafficStart,
-  delivery: Delivery,
-  counts: Counts,
-): Promise<void> {
+async function deliver(pool: Pool, start: TrafficStart, delivery: Delivery, counts: Counts): Promise<void> {
   for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {
     const sentMs = performance.now();
     const { statusCode, headers, body } = await pool.request({

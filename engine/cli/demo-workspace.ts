@@ -30,10 +30,7 @@ export function createDemoWorkspace(options: {
 }): DemoWorkspace {
   const folder = resolve(options.folder);
   const samples = sampleFolder();
-  const campaigns = loadCampaignFolder(
-    join(samples, "campaigns"),
-    options.environment,
-  ).campaigns.flatMap((file) =>
+  const campaigns = loadCampaignFolder(join(samples, "campaigns"), options.environment).campaigns.flatMap((file) =>
     file.kind === "loaded" && file.faults.length === 0 ? [asDemo(file.definition)] : [],
   );
   wipe(folder);
@@ -47,13 +44,9 @@ export function createDemoWorkspace(options: {
 
 /** `config/` of the working directory, else the one that came with this program. */
 function sampleFolder(): string {
-  const candidates = [
-    resolve("config"),
-    fileURLToPath(new URL("../../../config", import.meta.url)),
-  ];
+  const candidates = [resolve("config"), fileURLToPath(new URL("../../../config", import.meta.url))];
   const found = candidates.find((folder) => existsSync(join(folder, "campaigns")));
-  if (found === undefined)
-    throw new EngineError("ERR_CLI_USAGE", "The sample campaigns of config/ are missing.");
+  if (found === undefined) throw new EngineError("ERR_CLI_USAGE", "The sample campaigns of config/ are missing.");
   return found;
 }
 

@@ -10,8 +10,7 @@ import { CONFIG_FILE, findConnection } from "./connection.ts";
 
 export const doctorCommand: Command = {
   name: "doctor",
-  summary:
-    "Find what keeps messages from flowing: configuration, engine, key, senders, campaigns, webhook",
+  summary: "Find what keeps messages from flowing: configuration, engine, key, senders, campaigns, webhook",
   positionals: [],
   options: { ...ENGINE_OPTIONS, ...JSON_OPTION },
   examples: ["volley doctor", "volley doctor --url http://10.0.0.5:8080 --key vk_…"],
@@ -37,8 +36,7 @@ async function examine(call: CommandCall): Promise<number> {
   if (call.options.has("json")) {
     call.terminal.print(JSON.stringify({ healthy: !hasFault, items: findings, cursor: null }));
   } else {
-    for (const finding of findings)
-      for (const line of findingLines(finding)) call.terminal.print(line);
+    for (const finding of findings) for (const line of findingLines(finding)) call.terminal.print(line);
   }
   return hasFault ? 1 : 0;
 }
@@ -51,12 +49,9 @@ function findingLines({ subject, state, message, advice }: Finding): string[] {
 /** Whoever examines an engine elsewhere need not have its files. */
 function configFindings(report: ConfigReport, isRemote: boolean): Finding[] {
   if (report.loaded === null && isRemote) return [];
-  const findings = report.errors.map((error) =>
-    fault("configuration", error, "volley config check lists every fault"),
-  );
+  const findings = report.errors.map((error) => fault("configuration", error, "volley config check lists every fault"));
   findings.push(...report.warnings.map((text) => warning("configuration", text, "")));
-  if (report.errors.length === 0)
-    findings.push(ok("configuration", `${report.file}, ${report.campaigns} campaigns`));
+  if (report.errors.length === 0) findings.push(ok("configuration", `${report.file}, ${report.campaigns} campaigns`));
   return findings;
 }
 
@@ -66,16 +61,9 @@ async function engineFindings(call: CommandCall, report: ConfigReport): Promise<
     const client = createApiClient(connection);
     const reached = await readinessFindings(client);
     if (connection.key === null) {
-      return [
-        ...reached,
-        fault("key", `no key in ${connection.keySource}`, "give one with --key or VOLLEY_API_KEY"),
-      ];
+      return [...reached, fault("key", `no key in ${connection.keySource}`, "give one with --key or VOLLEY_API_KEY")];
     }
-    return [
-      ...reached,
-      ...(await insideFindings(client)),
-      ...(await webhookFindings(client, report)),
-    ];
+    return [...reached, ...(await insideFindings(client)), ...(await webhookFindings(client, report))];
   } catch (error) {
     return [fault("engine", messageOf(error), "")];
   }
@@ -91,10 +79,7 @@ async function readinessFindings(client: ApiClient): Promise<Finding[]> {
     const found = [ok("engine", `ready at ${client.url}`)];
     if (whatsapp !== "simulated") return found;
     const advice = "set the WHATSAPP_… variables that the configuration names, then start again";
-    return [
-      ...found,
-      warning("whatsapp", "the simulator stands in: nobody gets a message", advice),
-    ];
+    return [...found, warning("whatsapp", "the simulator stands in: nobody gets a message", advice)];
   } catch (error) {
     if (!(error instanceof ApiRefusal)) throw error;
     return [fault("engine", `not ready at ${client.url}`, "its log says what it waits for")];
@@ -104,9 +89,7 @@ async function readinessFindings(client: ApiClient): Promise<Finding[]> {
 async function insideFindings(client: ApiClient): Promise<Finding[]> {
   try {
     const senders = await client.get<{ readonly items: readonly SenderView[] }>("/api/senders");
-    const campaigns = await client.get<{ readonly items: readonly CampaignView[] }>(
-      "/api/campaigns",
-    );
+    const campaigns = await client.get<{ readonly items: readonly CampaignView[] }>("/api/campaigns");
     return [
       ok("key", "accepted, scope admin"),
       ...(senders.items.length === 0
@@ -117,42 +100,27 @@ async function insideFindings(client: ApiClient): Promise<Finding[]> {
     ];
   } catch (error) {
     if (!(error instanceof ApiRefusal)) throw error;
-    return [
-      fault(
-        "key",
-        error.message,
-        "use the key in <dataDir>/admin.key, or one made with --scope admin",
-      ),
-    ];
+    return [fault("key", error.message, "use the key in <dataDir>/admin.key, or one made with --scope admin")];
   }
 }
 
 function senderFinding(sender: SenderView): Finding {
   const subject = `sender ${sender.id}`;
-  if (sender.blocked !== null)
-    return fault(subject, sender.blocked.reason, "docs/errors.md has what WhatsApp wants");
+  if (sender.blocked !== null) return fault(subject, sender.blocked.reason, "docs/errors.md has what WhatsApp wants");
   if (sender.templates === null) {
     return warning(subject, "its templates were not read yet", "check its access token and wabaId");
   }
   if (sender.templates === 0)
     return fault(subject, "its account has no approved template", "have one approved by Meta");
-  return ok(
-    subject,
-    `${sender.messagesPerSecond} messages/s, ${sender.templates} approved templates`,
-  );
+  return ok(subject, `${sender.messagesPerSecond} messages/s, ${sender.templates} approved templates`);
 }
 
 function campaignFinding(campaign: CampaignView): Finding {
   const subject = `campaign ${campaign.id}`;
   const [first] = campaign.faults;
   if (first !== undefined)
-    return fault(
-      subject,
-      `${first.path}: ${first.message}`,
-      "it takes no events until that is put right",
-    );
-  if (campaign.status === "paused")
-    return warning(subject, "paused", `volley campaign activate ${campaign.id}`);
+    return fault(subject, `${first.path}: ${first.message}`, "it takes no events until that is put right");
+  if (campaign.status === "paused") return warning(subject, "paused", `volley campaign activate ${campaign.id}`);
   return ok(subject, `active, POST ${campaign.hookPath ?? campaign.triggerPath}`);
 }
 

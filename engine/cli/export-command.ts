@@ -48,8 +48,7 @@ type Sink = (chunk: Uint8Array) => Promise<void>;
 async function exportMessages(call: CommandCall): Promise<number> {
   const { options, terminal } = call;
   const file = options.text("out");
-  if (options.has("json") && file === undefined)
-    throw usageError("--json needs --out: standard output holds the CSV");
+  if (options.has("json") && file === undefined) throw usageError("--json needs --out: standard output holds the CSV");
   const client = connect(call);
   const campaignPath = `/api/campaigns/${encodeURIComponent(call.positionals[0] ?? "")}`;
   const query = new URLSearchParams();
@@ -59,8 +58,7 @@ async function exportMessages(call: CommandCall): Promise<number> {
   }
   const path = `${campaignPath}/messages.csv${query.size === 0 ? "" : `?${query.toString()}`}`;
   // How many rows a filter leaves is not known before they came.
-  const total =
-    query.size > 0 ? 0 : (await client.get<CampaignStatsView>(`${campaignPath}/stats`)).accepted;
+  const total = query.size > 0 ? 0 : (await client.get<CampaignStatsView>(`${campaignPath}/stats`)).accepted;
   const bar = startProgressBar(terminal, "export", total);
   const onRows = (rows: number): void => bar.update(rows);
   try {

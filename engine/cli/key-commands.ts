@@ -1,13 +1,7 @@
 // volley key create | list | revoke
 
 import { KEY_SCOPES } from "../api/operators-api-deps.ts";
-import {
-  ENGINE_OPTIONS,
-  JSON_OPTION,
-  usageError,
-  type Command,
-  type CommandCall,
-} from "./command.ts";
+import { ENGINE_OPTIONS, JSON_OPTION, usageError, type Command, type CommandCall } from "./command.ts";
 import { connect } from "./connection.ts";
 import { tableLines } from "./table.ts";
 
@@ -61,9 +55,7 @@ interface KeyItem {
 async function createKey(call: CommandCall): Promise<number> {
   const scope = call.options.text("scope") ?? "trigger";
   if (!KEY_SCOPES.some((known) => known === scope)) {
-    throw usageError(
-      `--scope must be one of ${KEY_SCOPES.join(", ")}, not ${JSON.stringify(scope)}`,
-    );
+    throw usageError(`--scope must be one of ${KEY_SCOPES.join(", ")}, not ${JSON.stringify(scope)}`);
   }
   const campaigns = call.options.texts("campaign");
   const body = {
@@ -78,9 +70,7 @@ async function createKey(call: CommandCall): Promise<number> {
   }
   // Alone on standard output, so that KEY=$(volley key create shop) works.
   call.terminal.print(created.key);
-  call.terminal.say(
-    `Key ${created.id}, scope ${created.scope}, ${reach(created)}. It is not shown again.`,
-  );
+  call.terminal.say(`Key ${created.id}, scope ${created.scope}, ${reach(created)}. It is not shown again.`);
   return 0;
 }
 
@@ -107,9 +97,7 @@ async function listKeys(call: CommandCall): Promise<number> {
 async function revokeKey(call: CommandCall): Promise<number> {
   const id = call.positionals[0] ?? "";
   await connect(call).delete(`/api/keys/${encodeURIComponent(id)}`);
-  call.terminal.print(
-    call.options.has("json") ? JSON.stringify({ id, revoked: true }) : `${id} is revoked`,
-  );
+  call.terminal.print(call.options.has("json") ? JSON.stringify({ id, revoked: true }) : `${id} is revoked`);
   return 0;
 }
 

@@ -80,8 +80,7 @@ function report(error: unknown, terminal: Terminal): number {
   terminal.say(`volley: ${messageOf(error)}`);
   if (error instanceof ApiRefusal) for (const fault of error.faults) terminal.say(`  ${fault}`);
   // A fault of our own: its place is what a bug report needs.
-  if (!(error instanceof EngineError) && error instanceof Error && error.stack !== undefined)
-    terminal.say(error.stack);
+  if (!(error instanceof EngineError) && error instanceof Error && error.stack !== undefined) terminal.say(error.stack);
   return error instanceof EngineError && error.code === "ERR_CLI_USAGE" ? 2 : 1;
 }
 

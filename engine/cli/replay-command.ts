@@ -47,9 +47,7 @@ async function replay(call: CommandCall): Promise<number> {
   const path = `/api/campaigns/${encodeURIComponent(campaign)}/replay`;
   const answer = await connect(call).post<{ readonly requeued: number }>(path, body);
   terminal.print(
-    options.has("json")
-      ? JSON.stringify(answer)
-      : `${countText(answer.requeued)} messages of ${campaign} queued anew`,
+    options.has("json") ? JSON.stringify(answer) : `${countText(answer.requeued)} messages of ${campaign} queued anew`,
   );
   return 0;
 }

@@ -25,17 +25,13 @@ const BY_NAME: readonly (readonly [RegExp, string])[] = [
   [/city/i, "Lisbon"],
 ];
 
-export function samplePayload(
-  trigger: Pick<TriggerDefinition, "attributes" | "when" | "dedupe">,
-): unknown {
+export function samplePayload(trigger: Pick<TriggerDefinition, "attributes" | "when" | "dedupe">): unknown {
   const payload: Tree = {};
   for (const [name, attribute] of Object.entries(trigger.attributes)) {
     place(payload, firstPath(attribute.path), sampleValue(name, attribute));
   }
-  if (trigger.dedupe !== undefined && "path" in trigger.dedupe)
-    place(payload, trigger.dedupe.path, "example-1");
-  if (trigger.when !== undefined)
-    place(payload, firstPath(trigger.when.path), trigger.when.in[0] ?? "");
+  if (trigger.dedupe !== undefined && "path" in trigger.dedupe) place(payload, trigger.dedupe.path, "example-1");
+  if (trigger.when !== undefined) place(payload, firstPath(trigger.when.path), trigger.when.in[0] ?? "");
   return payload;
 }
 
@@ -74,8 +70,7 @@ function place(payload: Tree, path: string, value: unknown): void {
   const { steps } = parsed.path;
   for (const [index, step] of steps.entries()) {
     const next = steps[index + 1];
-    const child =
-      next === undefined ? value : (readStep(node, step) ?? (next.isPosition ? [] : {}));
+    const child = next === undefined ? value : (readStep(node, step) ?? (next.isPosition ? [] : {}));
     if (!writeStep(node, step, child) || next === undefined) return;
     if (!isTree(child)) return;
     node = child;
@@ -83,11 +78,7 @@ function place(payload: Tree, path: string, value: unknown): void {
 }
 
 function readStep(node: Tree, step: PathStep): unknown {
-  return Array.isArray(node)
-    ? node[Number(step.key)]
-    : Object.hasOwn(node, step.key)
-      ? node[step.key]
-      : undefined;
+  return Array.isArray(node) ? node[Number(step.key)] : Object.hasOwn(node, step.key) ? node[step.key] : undefined;
 }
 
 function writeStep(node: Tree, step: PathStep, value: unknown): boolean {

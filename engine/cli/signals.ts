@@ -8,8 +8,7 @@ export const SHUTDOWN_GRACE_MS = 30_000;
 /** Resolves with the first signal's name. */
 export function firstSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const)
-      process.once(signal, () => resolve(signal));
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
   });
 }
 
@@ -19,12 +18,8 @@ export async function stopOrExit(stop: () => Promise<void>, terminal: Terminal):
     terminal.say(`volley: ended at once: ${reason}`);
     process.exit(1);
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => giveUp(`second ${signal}`));
-  const timer = setTimeout(
-    () => giveUp(`not drained within ${SHUTDOWN_GRACE_MS / 1000} s`),
-    SHUTDOWN_GRACE_MS,
-  );
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => giveUp(`second ${signal}`));
+  const timer = setTimeout(() => giveUp(`not drained within ${SHUTDOWN_GRACE_MS / 1000} s`), SHUTDOWN_GRACE_MS);
   timer.unref();
   await stop();
   clearTimeout(timer);

@@ -56,13 +56,9 @@ async function simulate(call: CommandCall): Promise<number> {
   if (call.options.has("json")) call.terminal.print(JSON.stringify({ url, port, seed }));
   else {
     call.terminal.print(`Simulated WhatsApp at ${url} (seed ${seed}).`);
-    call.terminal.print(
-      `  engine      whatsapp: { baseUrl: ${url}, appSecret: ${shownSecret(settings.appSecret)} }`,
-    );
+    call.terminal.print(`  engine      whatsapp: { baseUrl: ${url}, appSecret: ${shownSecret(settings.appSecret)} }`);
     call.terminal.print(`  webhooks    ${settings.webhookUrl ?? "none"}`);
-    call.terminal.print(
-      `  scenario    curl -X PUT ${url}/simulator/scenario -d '{"preset":"rough"}'`,
-    );
+    call.terminal.print(`  scenario    curl -X PUT ${url}/simulator/scenario -d '{"preset":"rough"}'`);
     call.terminal.print(`  figures     curl ${url}/simulator/stats`);
   }
   await signal;

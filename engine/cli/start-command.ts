@@ -51,9 +51,7 @@ async function start(call: CommandCall): Promise<number> {
 /** What a newcomer needs next; every line of it works as printed. */
 async function welcome(engine: Engine): Promise<string[]> {
   const keyFile = relative(process.cwd(), engine.adminKeyFile);
-  const mode = engine.isSimulated
-    ? "against the bundled simulator: no WhatsApp credentials are set"
-    : "live";
+  const mode = engine.isSimulated ? "against the bundled simulator: no WhatsApp credentials are set" : "live";
   return [
     "",
     `  Volley runs ${mode}.`,
@@ -69,8 +67,7 @@ async function curlLines(engine: Engine, keyFile: string): Promise<string[]> {
   const client = createApiClient({ url: engine.url, key: engine.adminKey });
   const { items } = await client.get<{ readonly items: readonly CampaignView[] }>("/api/campaigns");
   const campaign = items.find(({ status, faults }) => status === "active" && faults.length === 0);
-  if (campaign === undefined)
-    return ["  No campaign is active yet: volley campaign list says why."];
+  if (campaign === undefined) return ["  No campaign is active yet: volley campaign list says why."];
   const event = JSON.stringify(samplePayload(campaign.trigger)).replaceAll("'", String.raw`'\''`);
   return [
     "",

@@ -5,14 +5,9 @@ export type Cell = string | number | null;
 const GAP = "  ";
 
 /** Lines without trailing blanks; an empty list has its header only. */
-export function tableLines(
-  header: readonly string[],
-  rows: readonly (readonly Cell[])[],
-): string[] {
+export function tableLines(header: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
   const texts = rows.map((row) => row.map(cellText));
-  const widths = header.map((title, column) =>
-    Math.max(title.length, ...texts.map((row) => row[column]?.length ?? 0)),
-  );
+  const widths = header.map((title, column) => Math.max(title.length, ...texts.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[], isRight: (column: number) => boolean): string =>
     cells
       .map((text, column) => {

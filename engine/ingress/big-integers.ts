@@ -52,7 +52,9 @@ function isValueAt(text: string, start: number, end: number): boolean {
   while (isSpace(text.charCodeAt(before))) before--;
   let after = end;
   while (isSpace(text.charCodeAt(after))) after++;
-  return (before < 0 || ":,[".includes(text.charAt(before))) && (after === text.length || ",]}".includes(text.charAt(after)));
+  return (
+    (before < 0 || ":,[".includes(text.charAt(before))) && (after === text.length || ",]}".includes(text.charAt(after)))
+  );
 }
 
 function isSpace(code: number): boolean {

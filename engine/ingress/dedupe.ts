@@ -66,7 +66,8 @@ export function createDedupeDesk(findClaim: (key: string) => Claim | undefined):
       return claim.bodyHash === body ? { kind: "committed", messageId: claim.messageId } : REUSED;
     },
     open(claims) {
-      for (const { key, messageId, bodyHash: body } of claims) inFlight.set(key, { messageId, bodyHash: body, twins: [] });
+      for (const { key, messageId, bodyHash: body } of claims)
+        inFlight.set(key, { messageId, bodyHash: body, twins: [] });
     },
     settle(claims, error) {
       for (const { key } of claims) {

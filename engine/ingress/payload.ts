@@ -43,7 +43,8 @@ export function parsePayload(input: PayloadInput): ParsedPayload {
   const format = input.contentType === "application/json" ? "json" : formatOf(input.contentType ?? "", input.isLenient);
   if (typeof format === "object") return format;
   const { body, contentEncoding } = input;
-  if (contentEncoding !== undefined && contentEncoding !== "identity") return unsupported("The body must not be compressed.");
+  if (contentEncoding !== undefined && contentEncoding !== "identity")
+    return unsupported("The body must not be compressed.");
   if (!isUtf8(body)) return { kind: "malformed", detail: `The body is not UTF-8: ${whereNotUtf8(body)}.` };
   const hasByteOrderMark = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
   const text = body.toString("utf8", hasByteOrderMark ? 3 : 0);
@@ -82,7 +83,8 @@ function parseJson(text: string): ParsedPayload {
   }
   if (Array.isArray(value)) return manyOf(value);
   const payload = objectOf(value);
-  if (payload === null) return { kind: "invalid", code: "wrong_type", message: "The body must be an object or an array of objects." };
+  if (payload === null)
+    return { kind: "invalid", code: "wrong_type", message: "The body must be an object or an array of objects." };
   return { kind: "one", payload };
 }
 
@@ -120,7 +122,11 @@ function parseForm(text: string): ParsedPayload {
   let fields = 1;
   for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) === AMPERSAND) fields++;
   if (fields > FORM_FIELDS_MAX) {
-    return { kind: "invalid", code: "too_long", message: `The form has ${fields} fields; at most ${FORM_FIELDS_MAX} are taken.` };
+    return {
+      kind: "invalid",
+      code: "too_long",
+      message: `The form has ${fields} fields; at most ${FORM_FIELDS_MAX} are taken.`,
+    };
   }
   // fromEntries defines own properties, `__proto__` included.
   return { kind: "one", payload: Object.fromEntries(new URLSearchParams(text)) };

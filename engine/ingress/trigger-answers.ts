@@ -37,12 +37,17 @@ export const strictDoor: Door = {
   }),
   filtered: (headers) => ({ status: 200, headers, body: ignoredBody("filtered", []) }),
   paused: (campaignId) =>
-    problem({ status: 409, code: "campaign_paused", detail: `Campaign ${campaignId} is paused and accepts no triggers.` }),
+    problem({
+      status: 409,
+      code: "campaign_paused",
+      detail: `Campaign ${campaignId} is paused and accepts no triggers.`,
+    }),
   invalid: (faults) => invalidPayload(faults),
   batch(results, headers) {
     const counts = countResults(results);
     if (counts.rejected === results.length) return everyItemRejected(results);
-    if (counts.accepted === 0 && counts.rejected === 0) return { status: 200, headers, body: batchBody("ignored", counts, results) };
+    if (counts.accepted === 0 && counts.rejected === 0)
+      return { status: 200, headers, body: batchBody("ignored", counts, results) };
     return { status: 202, headers, body: batchBody("accepted", counts, results) };
   },
   unreadable: (status, detail) =>
@@ -99,7 +104,9 @@ function invalidPayload(faults: readonly PayloadFault[], more: Readonly<Record<s
 /** The faults of all items, with pointers into the array, and the results as in a 202. */
 function everyItemRejected(results: readonly ItemResult[]): HttpResponse {
   const faults = results.flatMap((result, index) =>
-    result.kind === "rejected" ? result.faults.map((fault) => ({ ...fault, pointer: `/${index}${fault.pointer}` })) : [],
+    result.kind === "rejected"
+      ? result.faults.map((fault) => ({ ...fault, pointer: `/${index}${fault.pointer}` }))
+      : [],
   );
   return invalidPayload(faults, { accepted: 0, rejected: results.length, results: results.map(resultView) });
 }

@@ -43,5 +43,10 @@ export interface PayloadFault {
 }
 
 export type Preview =
-  | { readonly kind: "rendered"; readonly message: string; readonly request: string; readonly changes: readonly string[] }
+  | {
+      readonly kind: "rendered";
+      readonly message: string;
+      readonly request: string;
+      readonly changes: readonly string[];
+    }
   | { readonly kind: "unrenderable"; readonly reason: string };

@@ -9,7 +9,14 @@ import type { Log } from "../runtime/log.ts";
 import { bodyHash, createDedupeDesk, dedupeKey, type DedupeDesk, type DedupeValue } from "./dedupe.ts";
 import type { Claim, GroupCommit } from "./group-commit.ts";
 import type { Payload } from "./payload.ts";
-import { KEY_REUSED, overloaded, wholeFault, type Door, type ItemResult, type ResponseHeaders } from "./trigger-answers.ts";
+import {
+  KEY_REUSED,
+  overloaded,
+  wholeFault,
+  type Door,
+  type ItemResult,
+  type ResponseHeaders,
+} from "./trigger-answers.ts";
 import type { PayloadFault, TriggerCampaign } from "./trigger-campaign.ts";
 
 export interface IntakeDeps {
@@ -57,7 +64,10 @@ interface Keys {
 }
 
 const IDEMPOTENCY_KEY = "idempotency-key";
-const NOT_AN_OBJECT: ItemResult = { kind: "rejected", faults: [wholeFault("wrong_type", "The event must be an object.")] };
+const NOT_AN_OBJECT: ItemResult = {
+  kind: "rejected",
+  faults: [wholeFault("wrong_type", "The event must be an object.")],
+};
 const FILTERED: ItemResult = { kind: "filtered" };
 const NO_KEYS: Keys = { keys: [], bodyHash: "" };
 const NO_CLAIMS: readonly Claim[] = [];
@@ -76,7 +86,8 @@ export class TriggerIntake {
   /** Null: as many events can be taken. */
   refusal(events: number): HttpResponse | null {
     const { waiting, max } = this.#deps.backlog();
-    if (waiting + events > max) return this.#overloaded(`${waiting} events wait to be sent; at most ${max} may (limits.backlogMax).`);
+    if (waiting + events > max)
+      return this.#overloaded(`${waiting} events wait to be sent; at most ${max} may (limits.backlogMax).`);
     if (!this.#deps.commit.hasRoom(events)) return this.#overloaded("Events come faster than they can be stored.");
     return null;
   }

@@ -6,7 +6,14 @@ import { problem, type HttpReply, type HttpRequest, type HttpResponse, type Rout
 import type { Admission } from "./admission.ts";
 import { isSameSecret, verifyHmac, type Authorisation, type Need } from "./authentication.ts";
 import { isWooCommercePing, parsePayload, type ParsedPayload, type Payload } from "./payload.ts";
-import { JSON_HEADERS, lenientDoor, strictDoor, wholeFault, type Door, type ResponseHeaders } from "./trigger-answers.ts";
+import {
+  JSON_HEADERS,
+  lenientDoor,
+  strictDoor,
+  wholeFault,
+  type Door,
+  type ResponseHeaders,
+} from "./trigger-answers.ts";
 import type { PayloadFault, TriggerCampaign } from "./trigger-campaign.ts";
 import { dryRun } from "./trigger-dry-run.ts";
 import { TriggerIntake, type Exchange, type IntakeDeps } from "./trigger-intake.ts";
@@ -32,7 +39,12 @@ export function createTriggerRoutes(deps: TriggerDeps): Route[] {
       bodyBytesMax,
       handle: (request, reply) => doors.strict(request, reply),
     },
-    { method: "post", pattern: "/hooks/:campaignId", bodyBytesMax, handle: (request, reply) => doors.lenient(request, reply) },
+    {
+      method: "post",
+      pattern: "/hooks/:campaignId",
+      bodyBytesMax,
+      handle: (request, reply) => doors.lenient(request, reply),
+    },
     {
       method: "post",
       pattern: "/hooks/:campaignId/:token",
@@ -45,7 +57,8 @@ export function createTriggerRoutes(deps: TriggerDeps): Route[] {
 const BAD_SIGNATURE: HttpResponse = problem({
   status: 401,
   code: "unauthorized",
-  detail: "No campaign takes this call: its signature or URL token is missing or wrong, or the campaign does not exist.",
+  detail:
+    "No campaign takes this call: its signature or URL token is missing or wrong, or the campaign does not exist.",
 });
 
 const PING_ANSWER: HttpResponse = { status: 200 };
@@ -91,7 +104,8 @@ class TriggerDoors {
     const contentType = request.headers.get("content-type");
     if (campaign === undefined || !isGenuine(campaign, request, token)) {
       // On saving a webhook WooCommerce sends this ping, unsigned, and gives up on anything but 200.
-      const isPing = campaign?.auth.type === "hmac" && token === undefined && isWooCommercePing(contentType, request.body);
+      const isPing =
+        campaign?.auth.type === "hmac" && token === undefined && isWooCommercePing(contentType, request.body);
       if (isPing && !request.headers.has(campaign.auth.header.toLowerCase())) return reply.send(PING_ANSWER);
       return this.#turnAway(reply, campaign ?? null, "unauthorized", BAD_SIGNATURE);
     }
@@ -169,7 +183,11 @@ function isGenuine({ auth, urlToken }: TriggerCampaign, request: HttpRequest, to
     case "hmac": {
       const { algorithm = "sha256", encoding, prefix = "", secrets } = auth;
       if (token !== undefined) return false;
-      return verifyHmac({ algorithm, encoding, prefix, secrets }, request.body, request.headers.get(auth.header.toLowerCase()));
+      return verifyHmac(
+        { algorithm, encoding, prefix, secrets },
+        request.body,
+        request.headers.get(auth.header.toLowerCase()),
+      );
     }
   }
 }
@@ -208,5 +226,9 @@ function rateLimited(admission: Admission & { kind: "refused" }): HttpResponse {
 }
 
 function campaignNotFound(campaignId: string): HttpResponse {
-  return problem({ status: 404, code: "campaign_not_found", detail: `There is no campaign ${JSON.stringify(campaignId)}.` });
+  return problem({
+    status: 404,
+    code: "campaign_not_found",
+    detail: `There is no campaign ${JSON.stringify(campaignId)}.`,
+  });
 }

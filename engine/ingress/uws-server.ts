@@ -1,7 +1,12 @@
 // The HTTP server: routes, bodies, limits and deadlines in front of handlers that never see a socket. Whatever a handler
 // does, or fails to do, ends in an answer or a closed connection, never in a crash.
 
-import type { HttpRequest as UwsRequest, HttpResponse as UwsResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
+import type {
+  HttpRequest as UwsRequest,
+  HttpResponse as UwsResponse,
+  TemplatedApp,
+  us_listen_socket,
+} from "uWebSockets.js";
 
 import type { Clock } from "../runtime/clock.ts";
 import { EngineError, messageOf } from "../runtime/errors.ts";
@@ -96,7 +101,8 @@ function registerRoutes(app: TemplatedApp, routes: readonly Route[], desk: Reque
   const methodsOf = new Map<string, string[]>();
   for (const route of routes) {
     const parameters = (route.pattern.match(/:\w+/g) ?? []).length;
-    const handle = (response: UwsResponse, request: UwsRequest): void => desk.receive(response, request, { route, parameters });
+    const handle = (response: UwsResponse, request: UwsRequest): void =>
+      desk.receive(response, request, { route, parameters });
     const methods = methodsOf.get(route.pattern) ?? [];
     methods.push(route.method.toUpperCase());
     methodsOf.set(route.pattern, methods);
@@ -232,7 +238,12 @@ class RequestDesk implements ReplyOwner {
 
   /** The pattern, never the path: a path may hold a token. */
   #fail(route: Route, reply: UwsReply, error: unknown): void {
-    this.#log.error("request.failed", { method: route.method, pattern: route.pattern, reason: messageOf(error), stack: stackOf(error) });
+    this.#log.error("request.failed", {
+      method: route.method,
+      pattern: route.pattern,
+      reason: messageOf(error),
+      stack: stackOf(error),
+    });
     if (reply.isOpen) reply.send(INTERNAL_ERROR);
     else reply.close();
   }

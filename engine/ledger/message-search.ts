@@ -31,7 +31,7 @@ export interface MessagePage {
 
 export type SearchableLedger = Pick<LedgerReader, "get" | "summaries" | "idsOfPhone">;
 
-export const SEARCH_ITEMS_MAX = 1_000;
+const SEARCH_ITEMS_MAX = 1_000;
 /** About 30 ms of the main thread. */
 export const SCANNED_ROWS_MAX = 20_000;
 const PAGE_ROWS = 250;

@@ -38,17 +38,13 @@ export function checkCampaign(body: unknown): CampaignCheck {
   const checked = checkCampaignShape(body);
   if (checked.kind === "misfits") return invalid(checked.faults);
   const faults = [...campaignFaults(checked.value), ...missingSecretFaults(checked.value)];
-  return faults.length > 0
-    ? invalid(faults)
-    : { kind: "valid", definition: completedCampaign(checked.value) };
+  return faults.length > 0 ? invalid(faults) : { kind: "valid", definition: completedCampaign(checked.value) };
 }
 
 /** What no single key shows: values that contradict each other. */
 export function campaignFaults(document: CampaignDocument): SchemaFault[] {
   return [
-    ...Object.entries(document.trigger.attributes).flatMap(([name, attribute]) =>
-      attributeFaults(name, attribute),
-    ),
+    ...Object.entries(document.trigger.attributes).flatMap(([name, attribute]) => attributeFaults(name, attribute)),
     ...buttonFaults(document),
   ];
 }
@@ -88,28 +84,18 @@ function invalid(faults: readonly SchemaFault[]): CampaignCheck {
 
 function attributeFaults(name: string, attribute: AttributeDefinition): SchemaFault[] {
   const faults: SchemaFault[] = [];
-  const add = (
-    key: keyof AttributeDefinition,
-    concerns: "key" | "value",
-    message: string,
-  ): void => {
+  const add = (key: keyof AttributeDefinition, concerns: "key" | "value", message: string): void => {
     faults.push({ path: ["trigger", "attributes", name, key], concerns, message });
   };
   const { type } = attribute;
-  if (name === "phoneNumber" && type !== "phone")
-    add("type", "value", `expected phone, found "${type}"`);
+  if (name === "phoneNumber" && type !== "phone") add("type", "value", `expected phone, found "${type}"`);
   if (type !== "phone") {
     if (attribute.defaultRegion !== undefined)
       add("defaultRegion", "key", "only attributes of type phone have a region");
-    if (attribute.regionPath !== undefined)
-      add("regionPath", "key", "only attributes of type phone have a region");
+    if (attribute.regionPath !== undefined) add("regionPath", "key", "only attributes of type phone have a region");
   }
   if (attribute.default !== undefined && !fitsType(attribute.default, attribute)) {
-    add(
-      "default",
-      "value",
-      `expected a value of type ${type}, found ${JSON.stringify(attribute.default)}`,
-    );
+    add("default", "value", `expected a value of type ${type}, found ${JSON.stringify(attribute.default)}`);
   }
   return faults;
 }
@@ -140,8 +126,6 @@ function buttonFaults({ template }: CampaignDocument): SchemaFault[] {
       return [];
     }
     const path = ["template", "buttons", place, "index"];
-    return [
-      { path, concerns: "value", message: `expected each button once, found ${index} again` },
-    ];
+    return [{ path, concerns: "value", message: `expected each button once, found ${index} again` }];
   });
 }

@@ -6,15 +6,11 @@ import { readdirSync } from "node:fs";
 import { extname, join } from "node:path";
 
 import type { CampaignDefinition } from "../message/campaign.ts";
-import {
-  campaignFaults,
-  checkCampaignShape,
-  completedCampaign,
-  missingSecretFaults,
-} from "./campaign-definition.ts";
+import { campaignFaults, checkCampaignShape, completedCampaign, missingSecretFaults } from "./campaign-definition.ts";
 import type { CampaignDocument } from "./campaign-definition.ts";
 import type { Environment } from "./environment-reference.ts";
 import { EngineError } from "./errors.ts";
+import { tidyFaults } from "./file-fault.ts";
 import type { FileFault } from "./file-fault.ts";
 import type { SchemaFault } from "./schema-check.ts";
 import { checkSettings, readSettings, readText, unsetMessage } from "./settings-file.ts";
@@ -87,9 +83,7 @@ export function settingsFiles(
   folder: string,
   options: { readonly extensions: ReadonlySet<string>; readonly filesMax: number },
 ): string[] {
-  const names = folderNames(folder).filter(
-    (name) => options.extensions.has(extname(name)) && !name.startsWith("."),
-  );
+  const names = folderNames(folder).filter((name) => options.extensions.has(extname(name)) && !name.startsWith("."));
   if (names.length > options.filesMax) {
     throw new EngineError(
       "ERR_CONFIG_UNREADABLE",
@@ -122,19 +116,14 @@ function campaignOf(file: string, text: string, environment: Environment): Campa
     settings.locate({ path, concerns: "value", message: unsetMessage(variable) }),
   );
   const checked = checkSettings(checkCampaignShape, settings);
-  const shapeFaults =
-    checked.kind === "fits" ? contradictions(checked.value, settings) : checked.faults;
+  const shapeFaults = checked.kind === "fits" ? contradictions(checked.value, settings) : checked.faults;
   const faults = [...result.faults, ...shapeFaults.map(settings.locate)];
-  if (checked.kind === "misfits" || faults.length > 0)
-    return { kind: "refused", file, faults: [...faults, ...unset] };
+  if (checked.kind === "misfits" || faults.length > 0) return { kind: "refused", file, faults: tidyFaults([...faults, ...unset]) };
   return { kind: "loaded", file, definition: completedCampaign(checked.value), faults: unset };
 }
 
 function contradictions(document: CampaignDocument, { unsetSecrets }: Settings): SchemaFault[] {
-  return [
-    ...campaignFaults(document),
-    ...(unsetSecrets.length > 0 ? [] : missingSecretFaults(document)),
-  ];
+  return [...campaignFaults(document), ...(unsetSecrets.length > 0 ? [] : missingSecretFaults(document))];
 }
 
 function claimed(campaign: CampaignFile, owners: Map<string, string>): CampaignFile {

@@ -8,7 +8,7 @@ import schema from "../../schemas/config.schema.json" with { type: "json" };
 import type { EngineConfig, SenderConfig } from "./config.ts";
 import type { Environment } from "./environment-reference.ts";
 import { EngineError } from "./errors.ts";
-import { faultText } from "./file-fault.ts";
+import { faultText, tidyFaults } from "./file-fault.ts";
 import type { FileFault } from "./file-fault.ts";
 import { compileSchema } from "./schema-check.ts";
 import type { SchemaFault } from "./schema-check.ts";
@@ -59,14 +59,10 @@ const checkShape = compileSchema<ConfigDocument>(schema);
  * @throws EngineError ERR_CONFIG_UNREADABLE, or ERR_CONFIG_INVALID with a line for every fault: file, line,
  *   column, path, what is expected and the nearest known key.
  */
-export function loadConfig(options: {
-  readonly file: string;
-  readonly environment: Environment;
-}): LoadedConfig {
+export function loadConfig(options: { readonly file: string; readonly environment: Environment }): LoadedConfig {
   const { file, environment } = options;
   const read = readText(file);
-  if (read.kind === "unreadable")
-    throw new EngineError("ERR_CONFIG_UNREADABLE", faultText(read.fault));
+  if (read.kind === "unreadable") throw new EngineError("ERR_CONFIG_UNREADABLE", faultText(read.fault));
   const result = readSettings({
     file,
     text: read.text,
@@ -77,16 +73,11 @@ export function loadConfig(options: {
   if (result.kind === "malformed") throw invalid(result.faults);
   const { settings } = result;
   const checked = checkSettings(checkShape, settings);
-  const shapeFaults =
-    checked.kind === "fits" ? sharedNumbers(checked.value.senders ?? {}) : checked.faults;
+  const shapeFaults = checked.kind === "fits" ? sharedNumbers(checked.value.senders ?? {}) : checked.faults;
   // A sentence about an unset variable is better than one about the empty text that it left behind.
-  const faults = [...result.faults, ...shapeFaults.map(settings.locate)].filter(isFirstAtItsPlace);
+  const faults = tidyFaults([...result.faults, ...shapeFaults.map(settings.locate)]);
   if (checked.kind === "misfits" || faults.length > 0) throw invalid(faults);
   return loadedFrom(checked.value, settings);
-}
-
-function isFirstAtItsPlace(fault: FileFault, index: number, all: readonly FileFault[]): boolean {
-  return all.findIndex(({ path }) => path === fault.path) === index;
 }
 
 function invalid(faults: readonly FileFault[]): EngineError {
@@ -138,14 +129,10 @@ function completed(document: ConfigDocument): EngineConfig {
       replicas: 1,
       ...document.stream,
     },
-    workers:
-      workers === "auto" ? Math.max(1, Math.min(availableParallelism() - 1, WORKERS_MAX)) : workers,
+    workers: workers === "auto" ? Math.max(1, Math.min(availableParallelism() - 1, WORKERS_MAX)) : workers,
     whatsapp: { ...whatsapp, baseUrl: whatsapp.baseUrl.replace(/\/+$/, "") },
     senders: Object.fromEntries(
-      Object.entries(document.senders ?? {}).map(([id, sender]) => [
-        id,
-        completedSender(id, sender),
-      ]),
+      Object.entries(document.senders ?? {}).map(([id, sender]) => [id, completedSender(id, sender)]),
     ),
     limits: { triggersPerSecondPerKey: 1000, backlogMax: 1_000_000, ...document.limits },
   };

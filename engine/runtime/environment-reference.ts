@@ -54,12 +54,9 @@ export function replaceReferences(
 
   const walk = (node: unknown, path: PathSegments): unknown => {
     if (typeof node === "string") return replaceText(node, path);
-    if (Array.isArray(node))
-      return node.map((item, index) => walk(item, [...path, index])).filter(isKept);
+    if (Array.isArray(node)) return node.map((item, index) => walk(item, [...path, index])).filter(isKept);
     if (typeof node !== "object" || node === null) return node;
-    const entries = Object.entries(node).map(
-      ([key, item]) => [key, walk(item, [...path, key])] as const,
-    );
+    const entries = Object.entries(node).map(([key, item]) => [key, walk(item, [...path, key])] as const);
     return Object.fromEntries(entries.filter(([, item]) => isKept(item)));
   };
 

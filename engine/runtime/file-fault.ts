@@ -15,3 +15,14 @@ export interface FileFault extends CampaignFault {
 export function faultText({ file, line, column, path, message }: FileFault): string {
   return `${file}:${line}:${column} ${path === "" ? "" : `${path}: `}${message}`;
 }
+
+/** As somebody reads the file: from top to bottom, one fault a place. Of several at one place the first given stays. */
+export function tidyFaults(faults: readonly FileFault[]): FileFault[] {
+  const places = new Set<string>();
+  return faults
+    .filter(({ path, line, column }) => {
+      const place = `${line}:${column} ${path}`;
+      return !places.has(place) && places.add(place);
+    })
+    .toSorted((left, right) => left.line - right.line || left.column - right.column);
+}

@@ -37,6 +37,8 @@ export function compileSchema<Shape>(schema: SchemaObject): SchemaCheck<Shape> {
     allErrors: true,
     verbose: true,
     strict: true,
+    // A discriminated union has its tag in its branches, where this would not look for it.
+    strictRequired: false,
     allowUnionTypes: true,
     discriminator: true,
   });
@@ -46,7 +48,8 @@ export function compileSchema<Shape>(schema: SchemaObject): SchemaCheck<Shape> {
     const faults = (validate.errors ?? [])
       .filter(isTelling)
       .slice(0, FAULTS_MAX)
-      .map((error) => faultOf({ error, schema, value, isHidden }));
+      .map((error) => faultOf({ error, schema, value, isHidden }))
+      .filter(isFirstAtItsPath);
     return { kind: "misfits", faults };
   };
 }
@@ -70,6 +73,15 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 function isTelling({ keyword, params }: ErrorObject): boolean {
   if (keyword === "propertyNames") return false;
   return !(keyword === "discriminator" && params["tagValue"] === undefined);
+}
+
+/** Nothing where `active` or `paused` belongs is no text and none of the two: one sentence will do. */
+function isFirstAtItsPath(
+  { path }: SchemaFault,
+  index: number,
+  all: readonly SchemaFault[],
+): boolean {
+  return all.findIndex((fault) => pathText(fault.path) === pathText(path)) === index;
 }
 
 interface Found {
@@ -144,9 +156,7 @@ function valueMessage(error: ErrorObject, expected: string, isQuotable: boolean)
 
 function unknownKey(key: string, known: readonly string[]): string {
   const nearest = nearestKey(key, known);
-  return nearest === null
-    ? "unknown key; none is known here"
-    : `unknown key; the nearest known key is "${nearest}"`;
+  return nearest === null ? "unknown key; none is known here" : `unknown key; the nearest known key is "${nearest}"`;
 }
 
 function foundChoice(data: unknown, choices: readonly string[]): string {
@@ -156,9 +166,7 @@ function foundChoice(data: unknown, choices: readonly string[]): string {
 }
 
 function listed(choices: readonly string[]): string {
-  return choices.length < 2
-    ? choices.join("")
-    : `${choices.slice(0, -1).join(", ")} or ${choices.at(-1) ?? ""}`;
+  return choices.length < 2 ? choices.join("") : `${choices.slice(0, -1).join(", ")} or ${choices.at(-1) ?? ""}`;
 }
 
 function comparison(sign: string): string {
@@ -168,9 +176,7 @@ function comparison(sign: string): string {
 /** `phoneNumberId: 106540352242922` is the commonest slip of all: YAML takes it for a number. */
 function quotesHint({ data, params }: ErrorObject): string {
   const wantsText = textsOf(params["type"]).includes("string");
-  return wantsText && (typeof data === "number" || typeof data === "boolean")
-    ? "; put it in quotes"
-    : "";
+  return wantsText && (typeof data === "number" || typeof data === "boolean") ? "; put it in quotes" : "";
 }
 
 function kindOf(data: unknown): string {
@@ -184,40 +190,29 @@ function kindOf(data: unknown): string {
 function quoted(data: unknown): string {
   if (typeof data === "number") return String(data);
   if (typeof data !== "string") return kindOf(data);
-  return JSON.stringify(
-    data.length > QUOTED_CHARACTERS_MAX ? `${data.slice(0, QUOTED_CHARACTERS_MAX)}…` : data,
-  );
+  return JSON.stringify(data.length > QUOTED_CHARACTERS_MAX ? `${data.slice(0, QUOTED_CHARACTERS_MAX)}…` : data);
 }
 
 function propertySchema(parent: Readonly<Record<string, unknown>>, key: string): Readonly<Record<string, unknown>> {
   const properties = partOf(parent, "properties");
-  return Object.hasOwn(properties, key)
-    ? partOf(properties, key)
-    : partOf(parent, "additionalProperties");
+  return Object.hasOwn(properties, key) ? partOf(properties, key) : partOf(parent, "additionalProperties");
 }
 
 function descriptionOf(part: Readonly<Record<string, unknown>>, root: Readonly<Record<string, unknown>>): string {
   const { $ref } = part;
   const target =
-    typeof $ref === "string"
-      ? partOf(partOf(root, "definitions"), $ref.replace("#/definitions/", ""))
-      : part;
+    typeof $ref === "string" ? partOf(partOf(root, "definitions"), $ref.replace("#/definitions/", "")) : part;
   return typeof target["description"] === "string" ? target["description"] : "another value";
 }
 
 function tagsOf(parent: Readonly<Record<string, unknown>>, tag: string): string[] {
   const choices: unknown = parent["oneOf"];
   if (!Array.isArray(choices)) return [];
-  return choices
-    .filter(isRecord)
-    .map((choice) => String(partOf(partOf(choice, "properties"), tag)["const"]));
+  return choices.filter(isRecord).map((choice) => String(partOf(partOf(choice, "properties"), tag)["const"]));
 }
 
 /** An empty object where the schema has no such part. */
-function partOf(
-  schema: Readonly<Record<string, unknown>>,
-  key: string,
-): Readonly<Record<string, unknown>> {
+function partOf(schema: Readonly<Record<string, unknown>>, key: string): Readonly<Record<string, unknown>> {
   const part = schema[key];
   return isRecord(part) ? part : {};
 }

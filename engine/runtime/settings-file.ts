@@ -73,8 +73,7 @@ export interface SettingsSource {
 export function readSettings(source: SettingsSource): SettingsResult {
   const { file, text, environment } = source;
   const isSecret = (path: PathSegments): boolean => source.secrets.test(pathText(path));
-  const isOmitted = (path: PathSegments): boolean =>
-    source.unsetSecret === "omitted" && isSecret(path);
+  const isOmitted = (path: PathSegments): boolean => source.unsetSecret === "omitted" && isSecret(path);
   const parsed = parseYaml(text);
   if (parsed.kind === "malformed") {
     return {
@@ -82,19 +81,13 @@ export function readSettings(source: SettingsSource): SettingsResult {
       faults: parsed.faults.map(({ at, message }) => ({ file, ...at, path: "", message })),
     };
   }
-  const { value, replaced, unset, malformed } = replaceReferences(
-    parsed.document.value,
-    environment,
-    isOmitted,
-  );
+  const { value, replaced, unset, malformed } = replaceReferences(parsed.document.value, environment, isOmitted);
   const locate = (fault: SchemaFault): FileFault => located(file, parsed.document, fault);
   const fromEnvironment = new Set(replaced.map(pathText));
   const faults = [
     ...unset
       .filter(({ path }) => !isSecret(path))
-      .map(({ path, variable }) =>
-        locate({ path, concerns: "value", message: unsetMessage(variable) }),
-      ),
+      .map(({ path, variable }) => locate({ path, concerns: "value", message: unsetMessage(variable) })),
     ...malformed.map((path) => locate({ path, concerns: "value", message: MALFORMED_REFERENCE })),
   ];
   const settings: Settings = {
@@ -110,10 +103,7 @@ export function readSettings(source: SettingsSource): SettingsResult {
  * Checks settings by a schema. `port: ${PORT}` is text to YAML, so where the schema asks for a number or a boolean,
  * a text from the environment is taken for one.
  */
-export function checkSettings<Shape>(
-  check: SchemaCheck<Shape>,
-  settings: Settings,
-): SchemaCheckResult<Shape> {
+export function checkSettings<Shape>(check: SchemaCheck<Shape>, settings: Settings): SchemaCheckResult<Shape> {
   const { value, isFromEnvironment } = settings;
   const result = check(value, isFromEnvironment);
   if (result.kind === "fits") return result;
@@ -132,8 +122,7 @@ export function unsetMessage(variable: string): string {
   return `the environment variable ${variable} is not set`;
 }
 
-const MALFORMED_REFERENCE =
-  "expected a reference such as ${SHOP_SECRET}: letters, digits and _ only";
+const MALFORMED_REFERENCE = "expected a reference such as ${SHOP_SECRET}: letters, digits and _ only";
 
 function located(file: string, document: YamlDocument, fault: SchemaFault): FileFault {
   const { path, concerns, message } = fault;
@@ -144,8 +133,7 @@ function located(file: string, document: YamlDocument, fault: SchemaFault): File
 function convertedAt(node: unknown, path: PathSegments, types: readonly string[]): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return typeof node === "string" ? convertedText(node.trim(), types) : node;
-  if (Array.isArray(node))
-    return node.map((item, index) => (index === key ? convertedAt(item, rest, types) : item));
+  if (Array.isArray(node)) return node.map((item, index) => (index === key ? convertedAt(item, rest, types) : item));
   return isRecord(node) ? { ...node, [key]: convertedAt(node[key], rest, types) } : node;
 }
 

@@ -80,8 +80,7 @@ function keepLongIntegers(document: Document): void {
   visit(document, {
     Scalar(_, node) {
       const isCut = typeof node.value === "number" && !Number.isSafeInteger(node.value);
-      if (isCut && node.source !== undefined && /^-?\d+$/.test(node.source))
-        node.value = node.source;
+      if (isCut && node.source !== undefined && /^-?\d+$/.test(node.source)) node.value = node.source;
     },
   });
 }
@@ -119,16 +118,10 @@ function findNodes(document: Document, path: PathSegments): FoundNodes {
   return found;
 }
 
-function childOf(
-  document: Document,
-  parent: Node | null,
-  segment: string | number,
-): FoundNodes | null {
+function childOf(document: Document, parent: Node | null, segment: string | number): FoundNodes | null {
   const node = isAlias(parent) ? (parent.resolve(document) ?? null) : parent;
   if (isMap<Node, Node | null>(node)) {
-    const pair = node.items.find(
-      ({ key }) => isScalar(key) && String(key.value) === String(segment),
-    );
+    const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(segment));
     return pair === undefined ? null : { node: pair.value ?? pair.key, key: pair.key };
   }
   if (isSeq<Node>(node)) {

@@ -42,7 +42,8 @@ export class ClaimFilter {
 
   /** False: the key was certainly never added. */
   mayHave(first: number, second: number): boolean {
-    return this.#blocks.some((block) => blockMayHave(block, first, second));
+    for (const block of this.#blocks) if (blockMayHave(block, first, second)) return true;
+    return false;
   }
 }
 

@@ -14,13 +14,7 @@ import type { CampaignDefinition } from "../../engine/message/campaign.ts";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { MessageRecord } from "../../engine/message/message-record.ts";
 import { checkCampaign } from "../../engine/runtime/campaign-definition.ts";
-import {
-  problem,
-  type HttpReply,
-  type HttpRequest,
-  type HttpResponse,
-  type Route,
-} from "../../engine/runtime/http.ts";
+import { problem, type HttpReply, type HttpRequest, type HttpResponse, type Route } from "../../engine/runtime/http.ts";
 
 export const NOW_MS: number = Date.UTC(2026, 10, 23, 12);
 
@@ -106,8 +100,7 @@ export class InMemoryEngine {
       setStatus: async (id, status) => {
         const entry = this.campaigns.get(id);
         if (entry === undefined) return { kind: "not_found" };
-        if (status === "active" && entry.faults.length > 0)
-          return { kind: "refused", faults: entry.faults };
+        if (status === "active" && entry.faults.length > 0) return { kind: "refused", faults: entry.faults };
         const changed = { ...entry, definition: { ...entry.definition, status } };
         this.campaigns.set(id, changed);
         return { kind: "changed", entry: changed };
@@ -159,10 +152,7 @@ export class InMemoryEngine {
 }
 
 /** A definition as the API takes it, with every default left out. */
-export function campaignBody(
-  id: string,
-  more: Readonly<Record<string, unknown>> = {},
-): Record<string, unknown> {
+export function campaignBody(id: string, more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return {
     id,
     sender: "main",
@@ -180,19 +170,13 @@ export function campaignBody(
   };
 }
 
-export function definitionOf(
-  id: string,
-  more: Readonly<Record<string, unknown>> = {},
-): CampaignDefinition {
+export function definitionOf(id: string, more: Readonly<Record<string, unknown>> = {}): CampaignDefinition {
   const checked = checkCampaign(campaignBody(id, more));
   if (checked.kind === "invalid") throw new Error(JSON.stringify(checked.faults));
   return checked.definition;
 }
 
-export function entryOf(
-  definition: CampaignDefinition,
-  source: "file" | "api" = "api",
-): CampaignEntry {
+export function entryOf(definition: CampaignDefinition, source: "file" | "api" = "api"): CampaignEntry {
   return { definition, number: 1, partition: 0, source, faults: [], urlToken: "t0k3n" };
 }
 
@@ -233,8 +217,7 @@ export function recordOf(sequence: number, more: Partial<MessageRecord> = {}): M
 function accessOf(request: HttpRequest): Access {
   const key = request.headers.get("x-api-key");
   if (key === ADMIN_KEY) return { kind: "allowed", isAdmin: true, campaigns: null };
-  if (key === READ_KEY)
-    return { kind: "allowed", isAdmin: false, campaigns: ["order-confirmation"] };
+  if (key === READ_KEY) return { kind: "allowed", isAdmin: false, campaigns: ["order-confirmation"] };
   return {
     kind: "refused",
     response: problem({ status: 401, code: "unauthorized", detail: "Send a live API key." }),
@@ -279,26 +262,16 @@ export interface Ask {
 }
 
 /** Calls the route that a method and address select, as the server would. */
-export async function ask(
-  engine: InMemoryEngine,
-  method: string,
-  address: string,
-  options: Ask = {},
-): Promise<Answer> {
+export async function ask(engine: InMemoryEngine, method: string, address: string, options: Ask = {}): Promise<Answer> {
   const [path = "", query = ""] = address.split("?");
   const found = engine.routes
     .filter((route) => route.method === method.toLowerCase())
     .map((route) => ({ route, params: paramsOf(route.pattern, path) }))
     .find(({ params }) => params !== null);
-  if (found === undefined || found.params === null)
-    throw new Error(`no route for ${method} ${path}`);
+  if (found === undefined || found.params === null) throw new Error(`no route for ${method} ${path}`);
   const { body = "" } = options;
-  const headers = new Map(
-    Object.entries({ "x-api-key": options.key ?? ADMIN_KEY, ...options.headers }),
-  );
-  const bytes = Buffer.isBuffer(body)
-    ? body
-    : Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
+  const headers = new Map(Object.entries({ "x-api-key": options.key ?? ADMIN_KEY, ...options.headers }));
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
   const reply = new RecordedReply();
   let thrown: unknown = null;
   try {

@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  ask,
-  definitionOf,
-  entryOf,
-  InMemoryEngine,
-  NOW_MS,
-  READ_KEY,
-  recordOf,
-} from "./in-memory-engine.ts";
+import { ask, definitionOf, entryOf, InMemoryEngine, NOW_MS, READ_KEY, recordOf } from "./in-memory-engine.ts";
 
 const PATH = "/api/campaigns/order-confirmation";
 
@@ -44,9 +36,7 @@ test("a message shows the CSV's columns in camelCase, null for a time not reache
     readAt: null,
     failedAt: null,
     pricingCategory: "utility",
-    timeline: [
-      { at: "2026-11-23T12:00:00.000Z", status: "queued", attempt: 0, errorCode: null, detail: "" },
-    ],
+    timeline: [{ at: "2026-11-23T12:00:00.000Z", status: "queued", attempt: 0, errorCode: null, detail: "" }],
   });
 });
 
@@ -68,8 +58,7 @@ test("an unknown message, a text that is no id and a message outside the key's r
 
 test("a search passes its filters on and answers with a cursor", async () => {
   const engine = engineWithMessages();
-  const query =
-    "status=failed&phone=%2B14155552671&from=2026-11-22&to=2026-11-23T01:00:00%2B01:00&limit=2&cursor=abc";
+  const query = "status=failed&phone=%2B14155552671&from=2026-11-22&to=2026-11-23T01:00:00%2B01:00&limit=2&cursor=abc";
   const { body } = await ask(engine, "GET", `${PATH}/messages?${query}`);
   const { items, cursor } = body;
   assert.equal(items.length, 2);
@@ -89,11 +78,7 @@ test("a search passes its filters on and answers with a cursor", async () => {
 
 test("a plus sign that the query turned into a space still makes a phone number and an offset", async () => {
   const engine = engineWithMessages();
-  await ask(
-    engine,
-    "GET",
-    `${PATH}/messages?phone=+1 (415) 555-2671&from=2026-11-23T02:00:00+02:00`,
-  );
+  await ask(engine, "GET", `${PATH}/messages?phone=+1 (415) 555-2671&from=2026-11-23T02:00:00+02:00`);
   assert.equal(engine.searches[0]?.phone, "+14155552671");
   assert.equal(engine.searches[0]?.fromMs, Date.UTC(2026, 10, 23));
 });
@@ -134,21 +119,13 @@ test("limits are kept: 100 by default, 1,000 at most", async () => {
 
 test("a cursor of another search is refused, and so is a time span that ends before it begins", async () => {
   assert.equal((await ask(engineWithMessages(), "GET", `${PATH}/messages?cursor=bad`)).status, 400);
-  assert.equal(
-    (await ask(engineWithMessages(), "GET", `${PATH}/messages?from=2026-11-23&to=2026-11-22`))
-      .status,
-    400,
-  );
+  assert.equal((await ask(engineWithMessages(), "GET", `${PATH}/messages?from=2026-11-23&to=2026-11-22`)).status, 400);
 });
 
 test("an export streams its chunks as a CSV file", async () => {
   const engine = engineWithMessages();
   engine.csv = ["a,b\r\n", "1,2\r\n"];
-  const { status, headers, text, isComplete } = await ask(
-    engine,
-    "GET",
-    `${PATH}/messages.csv?status=failed`,
-  );
+  const { status, headers, text, isComplete } = await ask(engine, "GET", `${PATH}/messages.csv?status=failed`);
   assert.equal(status, 200);
   assert.equal(headers["content-type"], "text/csv; charset=utf-8");
   assert.match(headers["content-disposition"] ?? "", /filename="order-confirmation\.csv"/);
@@ -172,10 +149,7 @@ test("an export that fails before its first row is an honest 500, one that fails
 });
 
 test("an export refuses search parameters that would not apply", async () => {
-  assert.equal(
-    (await ask(engineWithMessages(), "GET", `${PATH}/messages.csv?limit=5`)).status,
-    400,
-  );
+  assert.equal((await ask(engineWithMessages(), "GET", `${PATH}/messages.csv?limit=5`)).status, 400);
 });
 
 test("a replay passes its bounds on and says how many were queued anew", async () => {

@@ -3,12 +3,7 @@ import { test } from "node:test";
 
 import * as fc from "fast-check";
 
-import {
-  parsePath,
-  readPath,
-  PATH_LENGTH_MAX,
-  PATH_STEPS_MAX,
-} from "../../engine/campaign/attribute-path.ts";
+import { parsePath, readPath, PATH_LENGTH_MAX, PATH_STEPS_MAX } from "../../engine/campaign/attribute-path.ts";
 import type { AttributePath } from "../../engine/campaign/attribute-path.ts";
 
 function pathOf(text: string): AttributePath {
@@ -35,17 +30,7 @@ test("follows dots, positions and quoted keys", () => {
 
 test("leads nowhere without complaint", () => {
   for (const text of ["a", "a.b.c", "a[3].b", "a[0]", '["a"]["b"]']) {
-    for (const payload of [
-      {},
-      { a: null },
-      { a: "text" },
-      { a: 5 },
-      { a: [] },
-      null,
-      "text",
-      7,
-      undefined,
-    ]) {
+    for (const payload of [{}, { a: null }, { a: "text" }, { a: 5 }, { a: [] }, null, "text", 7, undefined]) {
       const value = read(payload, text);
       assert.ok(
         value === undefined || text === "a",
@@ -61,22 +46,12 @@ test("reads a list alike, whether it comes as an array or as an object with numb
   assert.equal(read({ addresses: { "1": first, "2": second } }, "addresses[0].telephone"), "1");
   assert.equal(read({ addresses: { "17": first, "18": second } }, "addresses[1].telephone"), "2");
   assert.equal(read({ addresses: { "1": first, "2": second } }, "addresses.2.telephone"), "2");
-  assert.equal(
-    read({ addresses: { "1": first, "2": second } }, '["addresses"]["2"].telephone'),
-    "2",
-  );
+  assert.equal(read({ addresses: { "1": first, "2": second } }, '["addresses"]["2"].telephone'), "2");
   assert.equal(read({ addresses: { home: first } }, "addresses[0].telephone"), undefined);
 });
 
 test("never reaches what a payload only inherits", () => {
-  for (const text of [
-    "constructor.name",
-    "__proto__.x",
-    "toString",
-    "a.length",
-    'b["length"]',
-    "b.map",
-  ]) {
+  for (const text of ["constructor.name", "__proto__.x", "toString", "a.length", 'b["length"]', "b.map"]) {
     assert.equal(read({ a: "text", b: [1, 2] }, text), undefined, text);
   }
   assert.equal(read(JSON.parse('{"__proto__":{"x":1}}'), "__proto__.x"), 1);
@@ -108,10 +83,7 @@ test("refuses what is no path, and says where", () => {
     assert.equal(parsePath(text).kind, "malformed", text);
   }
   const parsed = parsePath("customer..phone");
-  assert.ok(
-    parsed.kind === "malformed" &&
-      /"customer\.\.phone" cannot be read at position 10/.test(parsed.message),
-  );
+  assert.ok(parsed.kind === "malformed" && /"customer\.\.phone" cannot be read at position 10/.test(parsed.message));
 });
 
 test("keeps to its limits", () => {
@@ -134,10 +106,7 @@ test("finds any key that is written quoted", () => {
       fc.array(fc.string({ minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 5 }),
       fc.integer(),
       (keys, value) => {
-        const payload = keys.reduceRight<unknown>(
-          (inner, key) => Object.fromEntries([[key, inner]]),
-          value,
-        );
+        const payload = keys.reduceRight<unknown>((inner, key) => Object.fromEntries([[key, inner]]), value);
         const text = keys.map((key) => `["${key.replaceAll(/["\\]/g, "\\$&")}"]`).join("");
         fc.pre(text.length <= PATH_LENGTH_MAX && !/[\n\r\u2028\u2029]/.test(text));
         assert.equal(read(payload, text), value);

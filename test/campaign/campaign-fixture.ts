@@ -62,12 +62,7 @@ export interface TemplateParts extends Partial<WhatsAppTemplate> {
   readonly buttons?: TemplateComponent["buttons"];
 }
 
-export function templateOf({
-  header,
-  body,
-  buttons,
-  ...rest
-}: TemplateParts = {}): WhatsAppTemplate {
+export function templateOf({ header, body, buttons, ...rest }: TemplateParts = {}): WhatsAppTemplate {
   return {
     id: "1000000000000101",
     name: "order_confirmation",
@@ -90,24 +85,16 @@ export const ORDER_BODY: readonly string[] = [
   "{{ total | default: 'see your e-mail' }}",
 ];
 
-export function compiled(
-  definition: CampaignDefinition,
-  template: WhatsAppTemplate,
-): CompiledCampaign {
+export function compiled(definition: CampaignDefinition, template: WhatsAppTemplate): CompiledCampaign {
   const result = compileCampaign(definition, template);
   if (result.kind === "refused") assert.fail(JSON.stringify(result.faults, null, 2));
   return result.campaign;
 }
 
 /** The faults as `path: message` lines. */
-export function faultsOf(
-  definition: CampaignDefinition,
-  template: WhatsAppTemplate | undefined,
-): string[] {
+export function faultsOf(definition: CampaignDefinition, template: WhatsAppTemplate | undefined): string[] {
   const result = compileCampaign(definition, template);
-  return result.kind === "refused"
-    ? result.faults.map(({ path, message }) => `${path}: ${message}`)
-    : [];
+  return result.kind === "refused" ? result.faults.map(({ path, message }) => `${path}: ${message}`) : [];
 }
 
 export const MESSAGE_ID = "0000000001abcdefghjk000001";

@@ -30,16 +30,10 @@ function factsOf(text: string): unknown {
 test("puts attributes where they are named", () => {
   const attributes = { firstName: "Zoë", count: 3, isGift: true };
   assert.equal(evaluate("{{ firstName }}", attributes), "Zoë");
-  assert.equal(
-    evaluate("{{firstName}} has {{ count }} items ({{ isGift }})", attributes),
-    "Zoë has 3 items (true)",
-  );
+  assert.equal(evaluate("{{firstName}} has {{ count }} items ({{ isGift }})", attributes), "Zoë has 3 items (true)");
   assert.equal(evaluate("{{ phoneNumber }}"), "+14155552671");
   assert.equal(evaluate("{{ missing }}", attributes), "");
-  assert.equal(
-    evaluate("{{ missing | default: 'see your e-mail' }}", attributes),
-    "see your e-mail",
-  );
+  assert.equal(evaluate("{{ missing | default: 'see your e-mail' }}", attributes), "see your e-mail");
   assert.equal(evaluate('{{ missing | default: "there" }}', attributes), "there");
   assert.equal(evaluate("plain text"), "plain text");
 });
@@ -53,30 +47,18 @@ test("the fast path answers as Liquid does", () => {
     name.map((text) => `{{ ${text} | default: "" }}`),
     fc.constantFrom("text ", " ", "} { ", "#"),
   );
-  const value = fc.oneof(
-    fc.string(),
-    fc.integer(),
-    fc.double({ noNaN: true, noDefaultInfinity: true }),
-    fc.boolean(),
-  );
+  const value = fc.oneof(fc.string(), fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean());
   fc.assert(
     fc.property(fc.array(output, { maxLength: 4 }), value, value, (parts, a, b) => {
       const text = parts.join("");
-      assert.equal(
-        evaluate(text, { a, b }),
-        liquid.parseAndRenderSync(text.trim(), { a, b }),
-        text,
-      );
+      assert.equal(evaluate(text, { a, b }), liquid.parseAndRenderSync(text.trim(), { a, b }), text);
     }),
   );
 });
 
 test("everything else is Liquid: filters, conditions, assignments", () => {
   assert.equal(evaluate("{{ name | remove: '#' | append: '!' }}", { name: "#1001" }), "1001!");
-  assert.equal(
-    evaluate("{% if count > 1 %}{{ count }} items{% else %}one item{% endif %}", { count: 3 }),
-    "3 items",
-  );
+  assert.equal(evaluate("{% if count > 1 %}{{ count }} items{% else %}one item{% endif %}", { count: 3 }), "3 items");
   assert.equal(evaluate("{% assign half = total | divided_by: 2 %}{{ half }}", { total: 10 }), "5");
 });
 
@@ -134,21 +116,9 @@ test("ends runaways", () => {
 });
 
 test("refuses what Liquid cannot read, and says why", () => {
-  for (const text of [
-    "{{ a",
-    "{{{ a }}",
-    "{{ a | nonsense }}",
-    "{% if a %}",
-    "{% nonsense %}",
-    "{{ a }} {{",
-  ]) {
+  for (const text of ["{{ a", "{{{ a }}", "{{ a | nonsense }}", "{% if a %}", "{% nonsense %}", "{{ a }} {{"]) {
     const compiled = compileExpression(text, "en");
-    assert.ok(
-      compiled.kind === "malformed" &&
-        compiled.message.length > 5 &&
-        !compiled.message.includes("\n"),
-      text,
-    );
+    assert.ok(compiled.kind === "malformed" && compiled.message.length > 5 && !compiled.message.includes("\n"), text);
   }
   assert.equal(compileExpression("a".repeat(EXPRESSION_LENGTH_MAX), "en").kind, "compiled");
   assert.equal(compileExpression("a".repeat(EXPRESSION_LENGTH_MAX + 1), "en").kind, "malformed");

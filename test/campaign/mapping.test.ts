@@ -3,11 +3,7 @@ import { test } from "node:test";
 
 import * as fc from "fast-check";
 
-import type {
-  AttributeDefinition,
-  AttributeType,
-  TriggerDefinition,
-} from "../../engine/message/campaign.ts";
+import type { AttributeDefinition, AttributeType, TriggerDefinition } from "../../engine/message/campaign.ts";
 import { ATTRIBUTE_LENGTH_MAX } from "../../engine/campaign/attribute-value.ts";
 import { compileMapping } from "../../engine/campaign/mapping.ts";
 import type { Mapping, PayloadFault } from "../../engine/campaign/mapping.ts";
@@ -15,32 +11,22 @@ import { ORDER_ATTRIBUTES } from "./campaign-fixture.ts";
 
 const PHONE: AttributeDefinition = { path: "phone", type: "phone", defaultRegion: "US" };
 
-function mappingOf(
-  attributes: TriggerDefinition["attributes"],
-  more: Partial<TriggerDefinition> = {},
-): Mapping {
+function mappingOf(attributes: TriggerDefinition["attributes"], more: Partial<TriggerDefinition> = {}): Mapping {
   const compiled = compileMapping({ auth: { type: "apiKey" }, attributes, ...more }, new Set());
   if (compiled.kind === "refused") assert.fail(JSON.stringify(compiled.faults));
   return compiled.mapping;
 }
 
-function refusals(
-  attributes: TriggerDefinition["attributes"],
-  more: Partial<TriggerDefinition> = {},
-): string[] {
+function refusals(attributes: TriggerDefinition["attributes"], more: Partial<TriggerDefinition> = {}): string[] {
   const compiled = compileMapping({ auth: { type: "apiKey" }, attributes, ...more }, new Set());
-  return compiled.kind === "refused"
-    ? compiled.faults.map(({ path, message }) => `${path}: ${message}`)
-    : [];
+  return compiled.kind === "refused" ? compiled.faults.map(({ path, message }) => `${path}: ${message}`) : [];
 }
 
 /** The value that a payload `{ v: raw }` gives an attribute of this definition, or its fault's code. */
 function valueOf(definition: Omit<AttributeDefinition, "path">, raw: unknown): unknown {
   const mapping = mappingOf({ phoneNumber: PHONE, value: { path: "v", ...definition } });
   const extraction = mapping.extract({ phone: "+12125550142", v: raw });
-  return extraction.kind === "valid"
-    ? extraction.attributes["value"]
-    : `fault ${extraction.faults[0]?.code}`;
+  return extraction.kind === "valid" ? extraction.attributes["value"] : `fault ${extraction.faults[0]?.code}`;
 }
 
 function faultsIn(mapping: Mapping, payload: unknown): readonly PayloadFault[] {
@@ -130,16 +116,10 @@ test("takes absent, null and blank for the same, and then the default", () => {
 
 test("reads text: trimmed, entities decoded once, scalars as text", () => {
   assert.equal(
-    valueOf(
-      { type: "string" },
-      "  Lumaflex&trade; Body &ndash; Red &amp; &lt;b&gt; &amp;lt; &#8364;5 &#x1F600; ",
-    ),
+    valueOf({ type: "string" }, "  Lumaflex&trade; Body &ndash; Red &amp; &lt;b&gt; &amp;lt; &#8364;5 &#x1F600; "),
     "Lumaflex™ Body – Red & <b> &lt; €5 😀",
   );
-  assert.equal(
-    valueOf({ type: "string" }, "AT&T &unknown; &#0; &#xD800;"),
-    "AT&T &unknown; &#0; &#xD800;",
-  );
+  assert.equal(valueOf({ type: "string" }, "AT&T &unknown; &#0; &#xD800;"), "AT&T &unknown; &#0; &#xD800;");
   assert.equal(valueOf({ type: "string" }, 67.8), "67.8");
   assert.equal(valueOf({ type: "string" }, 0), "0");
   assert.equal(valueOf({ type: "string" }, false), "false");
@@ -153,17 +133,7 @@ test("reads numbers, also as text, and keeps every digit of big integers", () =>
   assert.equal(valueOf({ type: "number" }, " -5 "), -5);
   assert.equal(valueOf({ type: "number" }, "1e3"), 1000);
   assert.equal(valueOf({ type: "number" }, "820982911946154508"), "820982911946154508");
-  for (const raw of [
-    "1,000",
-    "five",
-    "0x10",
-    "1-2",
-    "NaN",
-    true,
-    {},
-    "Infinity",
-    Number.POSITIVE_INFINITY,
-  ]) {
+  for (const raw of ["1,000", "five", "0x10", "1-2", "NaN", true, {}, "Infinity", Number.POSITIVE_INFINITY]) {
     assert.equal(valueOf({ type: "number" }, raw), "fault wrong_type", JSON.stringify(raw));
   }
 });
@@ -182,12 +152,9 @@ test("reads whole numbers, also as text", () => {
 });
 
 test("reads yes and no as forms and APIs write them", () => {
-  for (const raw of [true, "true", "TRUE", "1", 1, "yes", "on"])
-    assert.equal(valueOf({ type: "boolean" }, raw), true);
-  for (const raw of [false, "false", "0", 0, "no", "Off"])
-    assert.equal(valueOf({ type: "boolean" }, raw), false);
-  for (const raw of [2, "maybe", {}])
-    assert.equal(valueOf({ type: "boolean" }, raw), "fault wrong_type");
+  for (const raw of [true, "true", "TRUE", "1", 1, "yes", "on"]) assert.equal(valueOf({ type: "boolean" }, raw), true);
+  for (const raw of [false, "false", "0", 0, "no", "Off"]) assert.equal(valueOf({ type: "boolean" }, raw), false);
+  for (const raw of [2, "maybe", {}]) assert.equal(valueOf({ type: "boolean" }, raw), "fault wrong_type");
 });
 
 test("reads dates as shops write them", () => {
@@ -199,10 +166,7 @@ test("reads dates as shops write them", () => {
     "2024-01-01 10:00:00",
   ];
   for (const raw of kept) assert.equal(valueOf({ type: "date" }, raw), raw);
-  assert.equal(
-    valueOf({ type: "date" }, "Tue, 05 Mar 2019 21:40:11 +0000"),
-    "2019-03-05T21:40:11.000Z",
-  );
+  assert.equal(valueOf({ type: "date" }, "Tue, 05 Mar 2019 21:40:11 +0000"), "2019-03-05T21:40:11.000Z");
   assert.equal(valueOf({ type: "date" }, 1_692_787_781), "2023-08-23T10:49:41.000Z");
   assert.equal(valueOf({ type: "date" }, 1_692_787_781_000), "2023-08-23T10:49:41.000Z");
   for (const raw of ["tomorrow", "2026-02-30", "2026-13-01", "23.11.2026", "2026-11-23T25:00:00"]) {
@@ -214,17 +178,8 @@ test("reads dates as shops write them", () => {
 test("checks e-mail addresses and URLs", () => {
   assert.equal(valueOf({ type: "email" }, "jon@example.com"), "jon@example.com");
   assert.equal(valueOf({ type: "email" }, "jon@"), "fault invalid_format");
-  assert.equal(
-    valueOf({ type: "url" }, "https://shop.example.com/a?b=1"),
-    "https://shop.example.com/a?b=1",
-  );
-  for (const raw of [
-    "shop.example.com",
-    "javascript:alert(1)",
-    "ftp://x.example",
-    "https://",
-    "https://a b",
-  ]) {
+  assert.equal(valueOf({ type: "url" }, "https://shop.example.com/a?b=1"), "https://shop.example.com/a?b=1");
+  for (const raw of ["shop.example.com", "javascript:alert(1)", "ftp://x.example", "https://", "https://a b"]) {
     assert.equal(valueOf({ type: "url" }, raw), "fault invalid_format", raw);
   }
 });
@@ -244,9 +199,7 @@ test("the payload's region goes before the default, also when nobody can read it
   const mapping = mappingOf({ phoneNumber: { ...PHONE, regionPath: "country" } });
   const phoneIn = (country: unknown): string => {
     const extraction = mapping.extract({ phone: "020 7946 0958", country });
-    return extraction.kind === "valid"
-      ? extraction.phoneNumber
-      : (extraction.faults[0]?.message ?? "");
+    return extraction.kind === "valid" ? extraction.phoneNumber : (extraction.faults[0]?.message ?? "");
   };
   assert.equal(phoneIn("GB"), "+442079460958");
   assert.equal(phoneIn("United Kingdom"), "+442079460958");
@@ -258,18 +211,12 @@ test("the payload's region goes before the default, also when nobody can read it
 test("holds text to its length, by characters", () => {
   assert.equal(valueOf({ type: "string", maxLength: 3 }, "😀😀😀"), "😀😀😀");
   assert.equal(valueOf({ type: "string", maxLength: 3 }, "abcd"), "fault too_long");
-  assert.equal(
-    valueOf({ type: "string" }, "a".repeat(ATTRIBUTE_LENGTH_MAX))?.toString().length,
-    ATTRIBUTE_LENGTH_MAX,
-  );
+  assert.equal(valueOf({ type: "string" }, "a".repeat(ATTRIBUTE_LENGTH_MAX))?.toString().length, ATTRIBUTE_LENGTH_MAX);
   assert.equal(valueOf({ type: "string" }, "a".repeat(ATTRIBUTE_LENGTH_MAX + 1)), "fault too_long");
 });
 
 test("filters events by `when`, whatever type the value comes in", () => {
-  const mapping = mappingOf(
-    { phoneNumber: PHONE },
-    { when: { path: ["status", "state"], in: ["paid", 2, true] } },
-  );
+  const mapping = mappingOf({ phoneNumber: PHONE }, { when: { path: ["status", "state"], in: ["paid", 2, true] } });
   for (const payload of [
     { status: "paid" },
     { state: "paid" },
@@ -298,10 +245,7 @@ test("reads the value that tells duplicates", () => {
   assert.equal(mapping.dedupeValue({ order: { id: 5 } }), "5");
   for (const payload of [{}, { order: { id: "" } }, { order: { id: {} } }])
     assert.equal(mapping.dedupeValue(payload), undefined);
-  assert.equal(
-    mappingOf({ phoneNumber: PHONE }, { dedupe: { header: "x-id" } }).dedupeValue({ id: 1 }),
-    undefined,
-  );
+  assert.equal(mappingOf({ phoneNumber: PHONE }, { dedupe: { header: "x-id" } }).dedupeValue({ id: 1 }), undefined);
 });
 
 test("requires what the template needs, whatever the definition says", () => {
@@ -351,10 +295,7 @@ test("refuses definitions that cannot work, with all reasons", () => {
       `${expected.source} not in\n${found.join("\n")}`,
     );
   }
-  assert.match(
-    refusals({ phoneNumber: { ...PHONE, default: "+12125550142" } }).join(),
-    /to one person/,
-  );
+  assert.match(refusals({ phoneNumber: { ...PHONE, default: "+12125550142" } }).join(), /to one person/);
 });
 
 test("reads own properties only", () => {
@@ -368,30 +309,18 @@ test("reads own properties only", () => {
 });
 
 test("any JSON gets an extraction of declared types, or faults", () => {
-  const types: readonly AttributeType[] = [
-    "string",
-    "number",
-    "integer",
-    "boolean",
-    "date",
-    "email",
-    "url",
-    "phone",
-  ];
+  const types: readonly AttributeType[] = ["string", "number", "integer", "boolean", "date", "email", "url", "phone"];
   const definition = Object.fromEntries(
     types.map((type): [string, AttributeDefinition] => [type, { path: type, type }]),
   );
   const mapping = mappingOf({ phoneNumber: PHONE, ...definition });
   fc.assert(
-    fc.property(
-      fc.dictionary(fc.constantFrom("phone", ...Object.keys(definition)), fc.jsonValue()),
-      (payload) => {
-        const extraction = mapping.extract({ ...payload, phone: "+12125550142" });
-        if (extraction.kind === "invalid") return assert.ok(extraction.faults.length > 0);
-        for (const value of Object.values(extraction.attributes))
-          assert.ok(["string", "number", "boolean"].includes(typeof value));
-      },
-    ),
+    fc.property(fc.dictionary(fc.constantFrom("phone", ...Object.keys(definition)), fc.jsonValue()), (payload) => {
+      const extraction = mapping.extract({ ...payload, phone: "+12125550142" });
+      if (extraction.kind === "invalid") return assert.ok(extraction.faults.length > 0);
+      for (const value of Object.values(extraction.attributes))
+        assert.ok(["string", "number", "boolean"].includes(typeof value));
+    }),
   );
 });
 
@@ -403,16 +332,7 @@ test("text made to hurt costs no more than text of its length", () => {
     "&".repeat(2_000_000),
     "a@" + "a-".repeat(1_000_000),
   ];
-  const types: readonly AttributeType[] = [
-    "string",
-    "number",
-    "integer",
-    "boolean",
-    "date",
-    "email",
-    "url",
-    "phone",
-  ];
+  const types: readonly AttributeType[] = ["string", "number", "integer", "boolean", "date", "email", "url", "phone"];
   const startedMs = performance.now();
   for (const raw of hurting) {
     for (const type of types) assert.match(String(valueOf({ type }, raw)), /^fault /);

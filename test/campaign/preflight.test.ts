@@ -5,10 +5,7 @@ import type { TemplateUse } from "../../engine/message/campaign.ts";
 import type { WhatsAppTemplate } from "../../engine/message/template.ts";
 import { campaignOf, compiled, faultsOf, ORDER_BODY, templateOf } from "./campaign-fixture.ts";
 
-function faults(
-  template: Partial<TemplateUse>,
-  of: WhatsAppTemplate | undefined = templateOf(),
-): string[] {
+function faults(template: Partial<TemplateUse>, of: WhatsAppTemplate | undefined = templateOf()): string[] {
   return faultsOf(campaignOf({ template }), of);
 }
 
@@ -37,10 +34,7 @@ test("only approved templates can be sent", () => {
     );
   }
   assertFault(
-    faults(
-      { body: ORDER_BODY },
-      templateOf({ status: "REJECTED", rejected_reason: "PROMOTIONAL" }),
-    ),
+    faults({ body: ORDER_BODY }, templateOf({ status: "REJECTED", rejected_reason: "PROMOTIONAL" })),
     /REJECTED \(PROMOTIONAL\)/,
   );
   assert.deepEqual(faults({ body: ORDER_BODY }, templateOf({ status: "approved" })), []);
@@ -48,26 +42,14 @@ test("only approved templates can be sent", () => {
 
 test("a marketing template has no place on the transactional lane", () => {
   const template = templateOf({ category: "MARKETING", previous_category: "UTILITY" });
-  assertFault(
-    faults({ body: ORDER_BODY }, template),
-    /^lane: must be marketing: .*since Meta moved it from UTILITY$/,
-  );
-  assert.deepEqual(
-    faultsOf(campaignOf({ lane: "marketing", template: { body: ORDER_BODY } }), template),
-    [],
-  );
-  assert.deepEqual(
-    faultsOf(campaignOf({ lane: "marketing", template: { body: ORDER_BODY } }), templateOf()),
-    [],
-  );
+  assertFault(faults({ body: ORDER_BODY }, template), /^lane: must be marketing: .*since Meta moved it from UTILITY$/);
+  assert.deepEqual(faultsOf(campaignOf({ lane: "marketing", template: { body: ORDER_BODY } }), template), []);
+  assert.deepEqual(faultsOf(campaignOf({ lane: "marketing", template: { body: ORDER_BODY } }), templateOf()), []);
 });
 
 test("name and language are the template's, in either spelling", () => {
   assert.deepEqual(faults({ body: ORDER_BODY, language: "en-US" }), []);
-  assertFault(
-    faults({ body: ORDER_BODY, language: "en" }),
-    /^template\.language: is en, but the template is in en_US/,
-  );
+  assertFault(faults({ body: ORDER_BODY, language: "en" }), /^template\.language: is en, but the template is in en_US/);
   assertFault(faults({ body: ORDER_BODY, name: "other" }), /^template\.name: is other/);
 });
 
@@ -86,28 +68,19 @@ test("counts the values of a positional body", () => {
 
 test("compares the names of a named body", () => {
   const named = templateOf({ body: "Hi {{first_name}}, {{order}}." });
-  assert.deepEqual(
-    faults({ body: { first_name: "{{ firstName }}", order: "{{ orderName }}" } }, named),
-    [],
-  );
+  assert.deepEqual(faults({ body: { first_name: "{{ firstName }}", order: "{{ orderName }}" } }, named), []);
   const found = faults({ body: { firstname: "x", order: "y" } }, named);
   assertFault(
     found,
     /^template\.body\.firstname: is no variable of the template; its variables are: first_name, order$/,
   );
   assertFault(found, /^template\.body\.first_name: is missing/);
-  assertFault(
-    faults({ body: ["a", "b"] }, named),
-    /must be a map with the names first_name, order/,
-  );
+  assertFault(faults({ body: ["a", "b"] }, named), /must be a map with the names first_name, order/);
 });
 
 test("tells the parameter format from the placeholders when Meta does not say it", () => {
   assert.deepEqual(faults({ body: { "2nd": "x" } }, templateOf({ body: "The {{2nd}}." })), []);
-  assert.deepEqual(
-    faults({ body: ["a", "b"] }, templateOf({ body: "{{2}} before {{1}}, and {{2}} again." })),
-    [],
-  );
+  assert.deepEqual(faults({ body: ["a", "b"] }, templateOf({ body: "{{2}} before {{1}}, and {{2}} again." })), []);
 });
 
 test("headers get what they want, and nothing else", () => {
@@ -116,10 +89,7 @@ test("headers get what they want, and nothing else", () => {
   assert.deepEqual(faults({ body: ORDER_BODY, header: "{{ orderName }}" }, text), []);
   assertFault(faults({ body: ORDER_BODY, header: "x" }), /the template has no header/);
   assertFault(
-    faults(
-      { body: ORDER_BODY, header: "x" },
-      templateOf({ header: { format: "TEXT", text: "Hello" } }),
-    ),
+    faults({ body: ORDER_BODY, header: "x" }, templateOf({ header: { format: "TEXT", text: "Hello" } })),
     /header has no variable/,
   );
   const image = templateOf({ header: { format: "IMAGE" } });
@@ -131,15 +101,9 @@ test("headers get what they want, and nothing else", () => {
     faults({ body: ORDER_BODY, header: { video: "https://x.example/a" } }, image),
     /^template\.header\.video: does not belong here/,
   );
-  assertFault(
-    faults({ body: ORDER_BODY, header: { image: "p.png" } }, image),
-    /neither an http\(s\) link/,
-  );
+  assertFault(faults({ body: ORDER_BODY, header: { image: "p.png" } }, image), /neither an http\(s\) link/);
   const location = templateOf({ header: { format: "LOCATION" } });
-  const found = faults(
-    { body: ORDER_BODY, header: { latitude: "91", longitude: "8.5", name: "Shop" } },
-    location,
-  );
+  const found = faults({ body: ORDER_BODY, header: { latitude: "91", longitude: "8.5", name: "Shop" } }, location);
   assertFault(found, /^template\.header\.address: is missing/);
   assertFault(found, /^template\.header\.latitude: header latitude is no number of degrees/);
 });
@@ -167,16 +131,10 @@ test("buttons that need a value get one, the others none", () => {
   assertFault(found, /^template\.buttons: button 0 needs what follows https:\/\/t\.example\/$/);
   assertFault(found, /^template\.buttons\[0\]\.value: button 1 \(PHONE_NUMBER\) takes no value$/);
   assertFault(found, /^template\.buttons\[1\]\.index: 1 is given twice$/);
-  assertFault(
-    found,
-    /^template\.buttons\[2\]\.index: 7 does not exist: the template has 4 buttons/,
-  );
+  assertFault(found, /^template\.buttons\[2\]\.index: 7 does not exist: the template has 4 buttons/);
   assertFault(found, /^template\.buttons: button 3 needs the code to copy$/);
   assertFault(
-    faults(
-      { body: ORDER_BODY, buttons: [{ index: 0, value: "https://other.example/x" }] },
-      template,
-    ),
+    faults({ body: ORDER_BODY, buttons: [{ index: 0, value: "https://other.example/x" }] }, template),
     /button 0 is a link that does not begin with/,
   );
 });
@@ -188,10 +146,7 @@ test("a one-time code's button fills itself, and accepts no other code", () => {
     buttons: [{ type: "OTP", otp_type: "COPY_CODE", text: "Copy" }],
   });
   assert.deepEqual(faults({ body: ["{{ total }}"] }, template), []);
-  assert.deepEqual(
-    faults({ body: ["{{ total }}"], buttons: [{ index: 0, value: "{{total}}" }] }, template),
-    [],
-  );
+  assert.deepEqual(faults({ body: ["{{ total }}"], buttons: [{ index: 0, value: "{{total}}" }] }, template), []);
   assertFault(
     faults({ body: ["{{ total }}"], buttons: [{ index: 0, value: "{{ orderName }}" }] }, template),
     /must be the body's code/,
@@ -224,10 +179,7 @@ test("a template whose own text leaves no room for values is refused", () => {
 
 test("a header that leaves no room for its value is refused", () => {
   const full = templateOf({ header: { format: "TEXT", text: `${"x".repeat(60)}{{1}}` } });
-  assertFault(
-    faults({ body: ORDER_BODY, header: "{{ orderName }}" }, full),
-    /^template\.header: has room for 0 of 60/,
-  );
+  assertFault(faults({ body: ORDER_BODY, header: "{{ orderName }}" }, full), /^template\.header: has room for 0 of 60/);
 });
 
 test("components that Volley cannot fill are refused by name", () => {

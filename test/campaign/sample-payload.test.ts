@@ -8,14 +8,7 @@ import { test } from "node:test";
 
 import type { AttributeDefinition, TemplateUse } from "../../engine/message/campaign.ts";
 import type { WhatsAppTemplate } from "../../engine/message/template.ts";
-import {
-  campaignOf,
-  compiled,
-  componentsOf,
-  faultsOf,
-  rendered,
-  templateOf,
-} from "./campaign-fixture.ts";
+import { campaignOf, compiled, componentsOf, faultsOf, rendered, templateOf } from "./campaign-fixture.ts";
 
 const PAYLOADS = "../shared/samples/payloads";
 const TEMPLATES = "../shared/samples/templates";
@@ -24,11 +17,7 @@ const hasSamples = existsSync(PAYLOADS) && existsSync(TEMPLATES);
 type Attributes = Readonly<Record<string, AttributeDefinition>>;
 
 const text = (...path: string[]): AttributeDefinition => ({ path, type: "string" });
-const phone = (
-  defaultRegion: string,
-  regionPath: string | null,
-  ...path: string[]
-): AttributeDefinition => ({
+const phone = (defaultRegion: string, regionPath: string | null, ...path: string[]): AttributeDefinition => ({
   path,
   type: "phone",
   required: true,
@@ -47,13 +36,7 @@ function extracted(attributes: Attributes, payload: unknown): unknown {
 
 test("a Shopify order: null phones, big ids, free-text numbers in the address", () => {
   const attributes = {
-    phoneNumber: phone(
-      "US",
-      "shipping_address.country_code",
-      "phone",
-      "customer.phone",
-      "shipping_address.phone",
-    ),
+    phoneNumber: phone("US", "shipping_address.country_code", "phone", "customer.phone", "shipping_address.phone"),
     order: text("name"),
     orderId: text("id"),
     firstItem: text("line_items[0].title"),
@@ -76,9 +59,7 @@ test("a Shopify order: null phones, big ids, free-text numbers in the address", 
     total: 414.95,
   });
   const refused = { ...payload, shipping_address: { phone: "555-555-SHIP", country_code: "US" } };
-  assert.deepEqual(extracted(attributes, refused), [
-    "phoneNumber invalid_phone_number /shipping_address/phone",
-  ]);
+  assert.deepEqual(extracted(attributes, refused), ["phoneNumber invalid_phone_number /shipping_address/phone"]);
 });
 
 test("a WooCommerce order, a Stripe session, a Magento order keyed by number, a Zapier form, a Calendly invitee", () => {
@@ -92,11 +73,7 @@ test("a WooCommerce order, a Stripe session, a Magento order keyed by number, a 
   assert.deepEqual(
     extracted(
       {
-        phoneNumber: phone(
-          "US",
-          "data.object.customer_details.address.country",
-          "data.object.customer_details.phone",
-        ),
+        phoneNumber: phone("US", "data.object.customer_details.address.country", "data.object.customer_details.phone"),
         amount: { path: "data.object.amount_total", type: "integer" },
       },
       {
@@ -147,22 +124,12 @@ const SAMPLES: readonly (readonly [string, Attributes, unknown])[] = [
   [
     "shopify.orders-create.json",
     {
-      phoneNumber: phone(
-        "US",
-        "shipping_address.country_code",
-        "phone",
-        "customer.phone",
-        "shipping_address.phone",
-      ),
+      phoneNumber: phone("US", "shipping_address.country_code", "phone", "customer.phone", "shipping_address.phone"),
       order: text("name"),
     },
     ["phoneNumber invalid_phone_number /shipping_address/phone"],
   ],
-  [
-    "shopify.orders-create.json",
-    { phoneNumber: phone("US", null, "phone") },
-    ["phoneNumber required /phone"],
-  ],
+  ["shopify.orders-create.json", { phoneNumber: phone("US", null, "phone") }, ["phoneNumber required /phone"]],
   [
     "shopify.fulfillments-create.json",
     { phoneNumber: phone("US", "destination.country_code", "destination.phone") },
@@ -230,39 +197,31 @@ test(
   { skip: !hasSamples },
   () => {
     for (const [file, attributes, expected] of SAMPLES) {
-      assert.deepEqual(
-        extracted(attributes, JSON.parse(readFileSync(join(PAYLOADS, file), "utf8"))),
-        expected,
-        file,
-      );
+      assert.deepEqual(extracted(attributes, JSON.parse(readFileSync(join(PAYLOADS, file), "utf8"))), expected, file);
     }
   },
 );
 
-test(
-  "no shared payload makes an extraction fail otherwise than by faults",
-  { skip: !hasSamples },
-  () => {
-    const attributes = {
-      phoneNumber: phone(
-        "US",
-        "shipping_address.country_code",
-        "phone",
-        "customer.phone",
-        "billing.phone",
-        "addresses[0].telephone",
-      ),
-      a: { path: "id", type: "integer" },
-      b: { path: ["line_items", "items[0].name", "data"], type: "string" },
-      c: { path: ["created_at", "date_created"], type: "date" },
-    } satisfies Attributes;
-    const campaign = compiled(campaignOf({ attributes }), templateOf({ body: "Hello!" }));
-    for (const file of readdirSync(PAYLOADS).filter((name) => name.endsWith(".json"))) {
-      const extraction = campaign.extract(JSON.parse(readFileSync(join(PAYLOADS, file), "utf8")));
-      assert.ok(extraction.kind === "valid" || extraction.faults.length > 0, file);
-    }
-  },
-);
+test("no shared payload makes an extraction fail otherwise than by faults", { skip: !hasSamples }, () => {
+  const attributes = {
+    phoneNumber: phone(
+      "US",
+      "shipping_address.country_code",
+      "phone",
+      "customer.phone",
+      "billing.phone",
+      "addresses[0].telephone",
+    ),
+    a: { path: "id", type: "integer" },
+    b: { path: ["line_items", "items[0].name", "data"], type: "string" },
+    c: { path: ["created_at", "date_created"], type: "date" },
+  } satisfies Attributes;
+  const campaign = compiled(campaignOf({ attributes }), templateOf({ body: "Hello!" }));
+  for (const file of readdirSync(PAYLOADS).filter((name) => name.endsWith(".json"))) {
+    const extraction = campaign.extract(JSON.parse(readFileSync(join(PAYLOADS, file), "utf8")));
+    assert.ok(extraction.kind === "valid" || extraction.faults.length > 0, file);
+  }
+});
 
 /** How a campaign would use each shared template, with the values of Meta's own examples. */
 const USES: Readonly<Record<string, Partial<TemplateUse>>> = {
@@ -312,41 +271,31 @@ function sampleTemplate(name: string): WhatsAppTemplate {
   return JSON.parse(readFileSync(join(TEMPLATES, `${name}.json`), "utf8"));
 }
 
-test(
-  "the shared templates, filled with Meta's examples, give the shared send bodies",
-  { skip: !hasSamples },
-  () => {
-    const examples = JSON.parse(readFileSync(join(TEMPLATES, "_send-examples.json"), "utf8"));
-    let compared = 0;
-    for (const [key, use] of Object.entries(USES)) {
-      const name = key.startsWith("onboarding") ? "onboarding_no_variables.en_US" : key;
-      const template = sampleTemplate(name);
-      const lane = template.category === "MARKETING" ? "marketing" : "transactional";
-      const campaign = compiled(
-        campaignOf({
-          lane,
-          template: { ...use, name: template.name, language: template.language },
-        }),
-        template,
-      );
-      assert.deepEqual(
-        componentsOf(rendered(campaign, {}).request),
-        examples[name].template.components,
-        name,
-      );
-      compared += 1;
-    }
-    assert.equal(compared, Object.keys(examples).length);
-  },
-);
+test("the shared templates, filled with Meta's examples, give the shared send bodies", { skip: !hasSamples }, () => {
+  const examples = JSON.parse(readFileSync(join(TEMPLATES, "_send-examples.json"), "utf8"));
+  let compared = 0;
+  for (const [key, use] of Object.entries(USES)) {
+    const name = key.startsWith("onboarding") ? "onboarding_no_variables.en_US" : key;
+    const template = sampleTemplate(name);
+    const lane = template.category === "MARKETING" ? "marketing" : "transactional";
+    const campaign = compiled(
+      campaignOf({
+        lane,
+        template: { ...use, name: template.name, language: template.language },
+      }),
+      template,
+    );
+    assert.deepEqual(componentsOf(rendered(campaign, {}).request), examples[name].template.components, name);
+    compared += 1;
+  }
+  assert.equal(compared, Object.keys(examples).length);
+});
 
 test(
   "of all shared templates, only those that must not be sent are refused for their standing",
   { skip: !hasSamples },
   () => {
-    for (const file of readdirSync(TEMPLATES).filter(
-      (name) => name.endsWith(".json") && !name.startsWith("_"),
-    )) {
+    for (const file of readdirSync(TEMPLATES).filter((name) => name.endsWith(".json") && !name.startsWith("_"))) {
       const template = sampleTemplate(file.replace(/\.json$/, ""));
       const definition = campaignOf({
         template: { name: template.name, language: template.language },
@@ -354,11 +303,7 @@ test(
       const standing = faultsOf(definition, template).filter((line) =>
         /sends only APPROVED|must be marketing/.test(line),
       );
-      assert.equal(
-        standing.length > 0,
-        template.status !== "APPROVED" || template.category === "MARKETING",
-        file,
-      );
+      assert.equal(standing.length > 0, template.status !== "APPROVED" || template.category === "MARKETING", file);
     }
   },
 );

@@ -57,8 +57,7 @@ test("names the attempt in the callback data from the second on", () => {
     attributes: { firstName: "Zoë", orderName: "#1001" },
   });
   assert.ok(
-    rendering.kind === "rendered" &&
-      rendering.request.includes(`"biz_opaque_callback_data":"${MESSAGE_ID}.3"`),
+    rendering.kind === "rendered" && rendering.request.includes(`"biz_opaque_callback_data":"${MESSAGE_ID}.3"`),
   );
 });
 
@@ -100,10 +99,7 @@ test("a payload's own placeholders and quotes are data", () => {
     orderName: "\u0000hole:0\u0000{{1}}",
   };
   const { message, request } = rendered(order, attributes);
-  assert.equal(
-    message,
-    'Hi {{2}} {{ orderName }} {% if x %} "\\, thank you for order hole:0{{1}} of see your e-mail.',
-  );
+  assert.equal(message, 'Hi {{2}} {{ orderName }} {% if x %} "\\, thank you for order hole:0{{1}} of see your e-mail.');
   assert.doesNotThrow(() => JSON.parse(request));
 });
 
@@ -127,10 +123,7 @@ test("an empty value is unrenderable, in a sentence that names it", () => {
     unrenderableReason(order, { firstName: "Zoë" }),
     "The template's body {{2}} is empty, which WhatsApp refuses: orderName has no value, and the campaign gives no default.",
   );
-  assert.match(
-    unrenderableReason(order, { firstName: " \n ", orderName: "#1" }),
-    /body \{\{1\}\} is empty/,
-  );
+  assert.match(unrenderableReason(order, { firstName: " \n ", orderName: "#1" }), /body \{\{1\}\} is empty/);
 });
 
 test("keeps the body to its length by shortening the longest value between characters", () => {
@@ -157,12 +150,7 @@ test("keeps a text header to 60 characters", () => {
     templateOf({ header: { format: "TEXT", text: "Order {{1}} confirmed" } }),
   );
   const { request, changes } = rendered(campaign, { firstName: "Zoë", orderName: "x".repeat(100) });
-  assert.ok(
-    request.includes(
-      `{"type":"header","parameters":[{"type":"text","text":"${"x".repeat(43)}…"}]}`,
-    ),
-    request,
-  );
+  assert.ok(request.includes(`{"type":"header","parameters":[{"type":"text","text":"${"x".repeat(43)}…"}]}`), request);
   assert.match(changes.join(), /header \{\{1\}\}: shortened from 100 to 44/);
 });
 
@@ -186,9 +174,7 @@ function buttonValue(given: string): string {
   });
   if (rendering.kind === "unrenderable") return rendering.reason;
   return (
-    /"sub_type":"url","index":"0","parameters":\[\{"type":"text","text":"([^"]*)"/.exec(
-      rendering.request,
-    )?.[1] ?? ""
+    /"sub_type":"url","index":"0","parameters":\[\{"type":"text","text":"([^"]*)"/.exec(rendering.request)?.[1] ?? ""
   );
 }
 
@@ -197,10 +183,7 @@ test("fills a URL button with what follows the template's fixed part", () => {
   assert.equal(buttonValue("https://shop.example.com/o/1001?key=abc"), "1001?key=abc");
   assert.equal(buttonValue("http://shop.example.com/o/1001"), "1001");
   assert.equal(buttonValue("a b/ü%20c&d#e"), "a%20b/%C3%BC%20c&d#e");
-  assert.match(
-    buttonValue("https://other.example.com/o/1001"),
-    /button 0 is a link that does not begin with/,
-  );
+  assert.match(buttonValue("https://other.example.com/o/1001"), /button 0 is a link that does not begin with/);
   assert.match(buttonValue("https://shop.example.com/o/"), /says nothing beyond/);
   assert.match(buttonValue("x".repeat(2001)), /more than 2000 characters/);
 });
@@ -292,13 +275,8 @@ function headerOf(
   format: string,
   attributes: Record<string, string> = {},
 ): unknown {
-  const campaign = compiled(
-    campaignOf({ template: { header, body: ORDER_BODY } }),
-    templateOf({ header: { format } }),
-  );
-  const components = componentsOf(
-    rendered(campaign, { firstName: "Zoë", orderName: "#1", ...attributes }).request,
-  );
+  const campaign = compiled(campaignOf({ template: { header, body: ORDER_BODY } }), templateOf({ header: { format } }));
+  const components = componentsOf(rendered(campaign, { firstName: "Zoë", orderName: "#1", ...attributes }).request);
   return components[0]?.parameters[0];
 }
 
@@ -372,17 +350,12 @@ test("a filter that cannot work on a contact's value makes that message unrender
     phoneNumber: "+14155552671",
     attributes: { firstName: "a", orderName: "b", total: "5" },
   });
-  assert.ok(
-    rendering.kind === "rendered" || rendering.reason.startsWith("The template's body {{3}}"),
-  );
+  assert.ok(rendering.kind === "rendered" || rendering.reason.startsWith("The template's body {{3}}"));
 });
 
 test("whatever the values, the request is JSON that carries no line break and keeps to its length", () => {
   const text = fc.string({
-    unit: fc.oneof(
-      fc.constantFrom(...Array.from('\n\t\r \u2028{}"\\%')),
-      fc.string({ unit: "binary", maxLength: 2 }),
-    ),
+    unit: fc.oneof(fc.constantFrom(...Array.from('\n\t\r \u2028{}"\\%')), fc.string({ unit: "binary", maxLength: 2 })),
     maxLength: 900,
   });
   fc.assert(

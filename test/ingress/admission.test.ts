@@ -30,15 +30,19 @@ test("an array costs its length, capped at the burst", () => {
 
 test("after Retry-After the same call is taken", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 2000 }), fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 50 }), (perSecond, costs) => {
-      const admit = createAdmission({ perSecond: () => perSecond });
-      for (const cost of costs) {
-        const answer = admit("k", cost, 0);
-        if (answer.kind === "allowed") continue;
-        assert.equal(admit("k", cost, answer.retryAfterSeconds * 1000).kind, "allowed");
-        return;
-      }
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 2000 }),
+      fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 50 }),
+      (perSecond, costs) => {
+        const admit = createAdmission({ perSecond: () => perSecond });
+        for (const cost of costs) {
+          const answer = admit("k", cost, 0);
+          if (answer.kind === "allowed") continue;
+          assert.equal(admit("k", cost, answer.retryAfterSeconds * 1000).kind, "allowed");
+          return;
+        }
+      },
+    ),
   );
 });
 

@@ -2,24 +2,41 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { test } from "node:test";
 
-import { authorise, isSameSecret, verifyHmac, type ApiKey, type KeyScope } from "../../engine/ingress/authentication.ts";
+import {
+  authorise,
+  isSameSecret,
+  verifyHmac,
+  type ApiKey,
+  type KeyScope,
+} from "../../engine/ingress/authentication.ts";
 
 function key(scope: KeyScope, campaigns: readonly string[] | null = null): ApiKey {
   return { id: "k", name: "k", scope, campaigns, createdAtMs: 1, lastUsedAtMs: null, revokedAtMs: null };
 }
 
 const find = (known: ApiKey) => (text: string) => (text === "vk_good" ? known : undefined);
-const withKey = (name = "x-api-key", value = "vk_good"): { headers: Map<string, string> } => ({ headers: new Map([[name, value]]) });
+const withKey = (name = "x-api-key", value = "vk_good"): { headers: Map<string, string> } => ({
+  headers: new Map([[name, value]]),
+});
 const shop = { scope: "trigger", campaignId: "shop" } as const;
 
 test("takes the key from x-api-key or as a bearer token", () => {
-  for (const request of [withKey(), withKey("authorization", "Bearer vk_good"), withKey("authorization", "bearer  vk_good ")]) {
+  for (const request of [
+    withKey(),
+    withKey("authorization", "Bearer vk_good"),
+    withKey("authorization", "bearer  vk_good "),
+  ]) {
     assert.equal(authorise(find(key("trigger")), request, shop).kind, "granted");
   }
 });
 
 test("answers 401 for a missing, unknown or oddly wrapped key", () => {
-  for (const request of [{ headers: new Map() }, withKey("x-api-key", "vk_bad"), withKey("authorization", "Basic vk_good"), withKey("authorization", "vk_good")]) {
+  for (const request of [
+    { headers: new Map() },
+    withKey("x-api-key", "vk_bad"),
+    withKey("authorization", "Basic vk_good"),
+    withKey("authorization", "vk_good"),
+  ]) {
     const access = authorise(find(key("admin")), request, shop);
     assert.equal(access.kind === "refused" && access.code, "unauthorized");
     assert.equal(access.kind === "refused" && access.response.status, 401);
@@ -73,7 +90,16 @@ test("takes every algorithm, encoding and prefix that a campaign can name", () =
 
 test("refuses what is near a signature", () => {
   const value = sign("new");
-  for (const given of [undefined, "", value.slice(1), `${value}=`, `${value}${value}`, value.toLowerCase(), `${value}, ${value}`, value.replace("=", "")]) {
+  for (const given of [
+    undefined,
+    "",
+    value.slice(1),
+    `${value}=`,
+    `${value}${value}`,
+    value.toLowerCase(),
+    `${value}, ${value}`,
+    value.replace("=", ""),
+  ]) {
     assert.equal(verifyHmac(rules, body, given), false, given ?? "none");
   }
   assert.equal(verifyHmac(rules, Buffer.concat([body, Buffer.from("\n")]), value), false);
@@ -86,7 +112,13 @@ test("an empty secret, as an unset variable leaves it, signs nothing", () => {
 
 test("a URL token must be there and be the same", () => {
   assert.equal(isSameSecret("token", "token"), true);
-  for (const [given, expected] of [["token", "Token"], ["", ""], [undefined, "token"], ["token", null], ["t", "token"]] as const) {
+  for (const [given, expected] of [
+    ["token", "Token"],
+    ["", ""],
+    [undefined, "token"],
+    ["token", null],
+    ["t", "token"],
+  ] as const) {
     assert.equal(isSameSecret(given, expected), false);
   }
 });

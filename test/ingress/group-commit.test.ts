@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createGroupCommit, type Claim, type CommitBatch, type GroupCommit } from "../../engine/ingress/group-commit.ts";
+import {
+  createGroupCommit,
+  type Claim,
+  type CommitBatch,
+  type GroupCommit,
+} from "../../engine/ingress/group-commit.ts";
 import { decodeEnvelope } from "../../engine/message/envelope.ts";
 import type { AcceptedEvent } from "../../engine/message/event.ts";
 import { encodeMessageId, type MessageId } from "../../engine/message/ids.ts";
@@ -11,7 +16,11 @@ function idOf(sequence: number): MessageId {
   return encodeMessageId({ partition: 0, campaignNumber: 1, acceptedAtMs: 1, node: 0, sequence });
 }
 
-const event = (sequence: number, attributes = "{}"): AcceptedEvent => ({ messageId: idOf(sequence), phoneNumber: "+15550001111", attributes });
+const event = (sequence: number, attributes = "{}"): AcceptedEvent => ({
+  messageId: idOf(sequence),
+  phoneNumber: "+15550001111",
+  attributes,
+});
 
 const update = (sequence: number): StatusUpdate => ({
   messageId: idOf(sequence),
@@ -24,7 +33,12 @@ const update = (sequence: number): StatusUpdate => ({
   pricingCategory: "",
 });
 
-const claimOf = (sequence: number): Claim => ({ key: String(sequence), atMs: 1, messageId: idOf(sequence), bodyHash: "" });
+const claimOf = (sequence: number): Claim => ({
+  key: String(sequence),
+  atMs: 1,
+  messageId: idOf(sequence),
+  bodyHash: "",
+});
 
 /** A stream whose appends settle when the test says so, and a turn of the event loop that ends when it says so. */
 function stage(waitingItemsMax?: number) {
@@ -91,7 +105,10 @@ test("keeps order, claims and updates in the batch of their events", async () =>
   commit.submit(1, event(2), [claimOf(2), claimOf(3)], nothing);
   endTurn();
   assert.deepEqual(items(batches[0]), ["1:events:2", "1:statuses:2"]);
-  assert.deepEqual(batches[0]?.claims.map(({ key }) => key), ["1", "2", "3"]);
+  assert.deepEqual(
+    batches[0]?.claims.map(({ key }) => key),
+    ["1", "2", "3"],
+  );
   const envelope = decodeEnvelope(batches[0]?.envelopes[0]?.bytes ?? new Uint8Array());
   assert.deepEqual(envelope.kind === "events" && envelope.events, [event(1), event(2)]);
 });
@@ -99,9 +116,19 @@ test("keeps order, claims and updates in the batch of their events", async () =>
 test("cuts envelopes at 256 items", () => {
   const { commit, batches, endTurn, items } = stage();
   for (let sequence = 0; sequence < 513; sequence++) commit.submit(0, event(sequence), [], nothing);
-  commit.submitUpdates(0, Array.from({ length: 300 }, (_, index) => update(index)), nothing);
+  commit.submitUpdates(
+    0,
+    Array.from({ length: 300 }, (_, index) => update(index)),
+    nothing,
+  );
   endTurn();
-  assert.deepEqual(items(batches[0]), ["0:events:256", "0:events:256", "0:events:1", "0:statuses:256", "0:statuses:44"]);
+  assert.deepEqual(items(batches[0]), [
+    "0:events:256",
+    "0:events:256",
+    "0:events:1",
+    "0:statuses:256",
+    "0:statuses:44",
+  ]);
 });
 
 test("cuts envelopes at 256 KB, and gives a larger event one of its own", () => {
@@ -122,7 +149,11 @@ test("a failed append fails all of its own and none of the next", async () => {
   commit.submit(0, event(3), [], note(3));
   await settle(new Error("disk full"));
   await settle();
-  assert.deepEqual(answers, [[1, "disk full"], [2, "disk full"], [3, null]]);
+  assert.deepEqual(answers, [
+    [1, "disk full"],
+    [2, "disk full"],
+    [3, null],
+  ]);
 });
 
 test("an append that throws at once counts as failed", async () => {
@@ -158,8 +189,14 @@ test("refuses what would wait beyond the limit, and takes more once the commit i
   endTurn();
   assert.equal(commit.submitUpdates(0, [update(1), update(2)], nothing), true);
   assert.equal(commit.hasRoom(1), false);
-  assert.equal(commit.submit(0, event(2), [], () => assert.fail("was not taken")), false);
-  assert.equal(commit.submitUpdates(0, [update(3)], () => assert.fail("was not taken")), false);
+  assert.equal(
+    commit.submit(0, event(2), [], () => assert.fail("was not taken")),
+    false,
+  );
+  assert.equal(
+    commit.submitUpdates(0, [update(3)], () => assert.fail("was not taken")),
+    false,
+  );
   await settle();
   assert.deepEqual([commit.hasRoom(1), commit.hasRoom(2)], [true, false]);
 });

@@ -28,7 +28,10 @@ function manualClock(): Clock & { ms: number; timers: (() => void)[] } {
 }
 
 let stores = 0;
-function openStore(path = join(folder, `store-${stores++}`), clock = manualClock()): { store: KeyStore; path: string; clock: ReturnType<typeof manualClock> } {
+function openStore(
+  path = join(folder, `store-${stores++}`),
+  clock = manualClock(),
+): { store: KeyStore; path: string; clock: ReturnType<typeof manualClock> } {
   return { store: openKeyStore({ path, clock, randomBytes }), path, clock };
 }
 
@@ -57,14 +60,25 @@ test("a revoked key is refused at once and after a restart, and stays in the lis
   await store.close();
   const { store: reopened } = openStore(path);
   assert.equal(reopened.find(key), undefined);
-  assert.deepEqual(reopened.list().map(({ revokedAtMs }) => revokedAtMs), [1000]);
+  assert.deepEqual(
+    reopened.list().map(({ revokedAtMs }) => revokedAtMs),
+    [1000],
+  );
   await reopened.close();
 });
 
 test("the file holds no key, and the list no hash", async () => {
   const { store, path } = openStore();
   const { key } = await store.create({ name: "shop", scope: "trigger" });
-  assert.deepEqual(Object.keys(store.list()[0] ?? {}).toSorted(), ["campaigns", "createdAtMs", "id", "lastUsedAtMs", "name", "revokedAtMs", "scope"]);
+  assert.deepEqual(Object.keys(store.list()[0] ?? {}).toSorted(), [
+    "campaigns",
+    "createdAtMs",
+    "id",
+    "lastUsedAtMs",
+    "name",
+    "revokedAtMs",
+    "scope",
+  ]);
   await store.close();
   const secret = key.slice("vk_".length + 9, -6);
   assert.equal(readFileSync(join(path, "data.mdb")).includes(secret), false);

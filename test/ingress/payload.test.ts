@@ -33,10 +33,25 @@ test("reads an object and an array of objects", () => {
 });
 
 test("takes every way of saying JSON in UTF-8, and 415 for the rest", () => {
-  for (const type of ["application/json; charset=utf-8", "Application/JSON;charset=UTF-8", 'application/json; charset="utf8"', "application/cloudevents+json", "application/vnd.api+json; x=y"]) {
+  for (const type of [
+    "application/json; charset=utf-8",
+    "Application/JSON;charset=UTF-8",
+    'application/json; charset="utf8"',
+    "application/cloudevents+json",
+    "application/vnd.api+json; x=y",
+  ]) {
     assert.equal(parse("{}", { type }).kind, "one", type);
   }
-  for (const type of [undefined, "", "text/plain", "application/xml", "application/json; charset=latin1", "text/json", "multipart/form-data; boundary=x", "application/jsonp"]) {
+  for (const type of [
+    undefined,
+    "",
+    "text/plain",
+    "application/xml",
+    "application/json; charset=latin1",
+    "text/json",
+    "multipart/form-data; boundary=x",
+    "application/jsonp",
+  ]) {
     assert.equal(parse("{}", { type }).kind, "unsupported", type);
   }
   assert.equal(parse("{}", { encoding: "gzip" }).kind, "unsupported");
@@ -58,28 +73,54 @@ test("skips a leading byte-order mark, and only a leading one", () => {
 
 test("keeps every digit of integers beyond 2^53", () => {
   const text = '{"id":820982911946154508,"list":[-9007199254740993, 9007199254740991],"s":"820982911946154508"}';
-  assert.deepEqual(parse(text), one({ id: "820982911946154508", list: ["-9007199254740993", 9007199254740991], s: "820982911946154508" }));
+  assert.deepEqual(
+    parse(text),
+    one({ id: "820982911946154508", list: ["-9007199254740993", 9007199254740991], s: "820982911946154508" }),
+  );
 });
 
 test("leaves fractions, exponents, names and strings with long runs of digits alone", () => {
-  const text = '{"12345678901234567890":1,"f":0.12345678901234567890,"e":1e0000000000000000001,"q":"\\"12345678901234567890\\\\"}';
+  const text =
+    '{"12345678901234567890":1,"f":0.12345678901234567890,"e":1e0000000000000000001,"q":"\\"12345678901234567890\\\\"}';
   assert.deepEqual(parse(text), one(JSON.parse(text)));
 });
 
 test("never makes JSON of what is none", () => {
-  const bad = ["{12345678901234567890:1}", '{"a":1, 12345678901234567890 :1}', "[012345678901234567890]", "[1 12345678901234567890]", "[+12345678901234567890]", "[--12345678901234567890]", "[.12345678901234567890]", '["12345678901234567890]'];
+  const bad = [
+    "{12345678901234567890:1}",
+    '{"a":1, 12345678901234567890 :1}',
+    "[012345678901234567890]",
+    "[1 12345678901234567890]",
+    "[+12345678901234567890]",
+    "[--12345678901234567890]",
+    "[.12345678901234567890]",
+    '["12345678901234567890]',
+  ];
   for (const text of bad) assert.equal(parse(text).kind, "malformed", text);
 });
 
 test("agrees with lossless-json on every document with big integers", () => {
   const big = fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }).map((value) => `@${value}@`);
   const { tree } = fc.letrec((tie) => ({
-    tree: fc.oneof({ maxDepth: 4 }, big, fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.array(tie("tree")), fc.dictionary(fc.string().filter((name) => name !== "__proto__"), tie("tree"))),
+    tree: fc.oneof(
+      { maxDepth: 4 },
+      big,
+      fc.string(),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.array(tie("tree")),
+      fc.dictionary(
+        fc.string().filter((name) => name !== "__proto__"),
+        tie("tree"),
+      ),
+    ),
   }));
   fc.assert(
     fc.property(tree, fc.constantFrom(undefined, 1), (value, indent) => {
       const text = JSON.stringify(value, null, indent).replaceAll(/"@(-?\d+)@"/g, "$1");
-      const number = (digits: string): unknown => (isIntegerText(digits) && !/[eE]/.test(digits) && !Number.isSafeInteger(Number(digits)) ? digits : Number(digits));
+      const number = (digits: string): unknown =>
+        isIntegerText(digits) && !/[eE]/.test(digits) && !Number.isSafeInteger(Number(digits))
+          ? digits
+          : Number(digits);
       assert.deepEqual(JSON.parse(quoteBigIntegers(text)), parseLossless(text, undefined, number));
     }),
   );
@@ -99,11 +140,17 @@ test("says where JSON breaks, without quoting the payload", () => {
     ['{"a" 1}', "line 1, column 6: expected a colon"],
     ["NaN", "line 1, column 1: expected a value"],
   ];
-  for (const [text, place] of cases) assert.deepEqual(parse(text), { kind: "malformed", detail: `The body is not JSON: ${place}.` });
+  for (const [text, place] of cases)
+    assert.deepEqual(parse(text), { kind: "malformed", detail: `The body is not JSON: ${place}.` });
 });
 
 test("finds a fault exactly when JSON.parse does, in mutated documents", () => {
-  const mutated = fc.tuple(fc.json(), fc.nat(), fc.constantFrom("", "{", "}", "[", "]", ",", ":", '"', "\\", "0", "-", "e", ".", "t", "\n", "\u0001"), fc.nat(2));
+  const mutated = fc.tuple(
+    fc.json(),
+    fc.nat(),
+    fc.constantFrom("", "{", "}", "[", "]", ",", ":", '"', "\\", "0", "-", "e", ".", "t", "\n", "\u0001"),
+    fc.nat(2),
+  );
   fc.assert(
     fc.property(mutated, ([json, position, insert, removed]) => {
       const at = position % (json.length + 1);
@@ -122,7 +169,14 @@ test("finds a fault exactly when JSON.parse does, in mutated documents", () => {
 
 test("finds the fault behind megabytes of anything", () => {
   const long = 2_000_000;
-  for (const text of [`["${"a".repeat(long)}`, `[${"1".repeat(long)}x`, `${"[".repeat(long)}x`, `${" ".repeat(long)}x`, `["${String.raw`\n`.repeat(long / 2)}\\x`, "[1,".repeat(long / 3)]) {
+  for (const text of [
+    `["${"a".repeat(long)}`,
+    `[${"1".repeat(long)}x`,
+    `${"[".repeat(long)}x`,
+    `${" ".repeat(long)}x`,
+    `["${String.raw`\n`.repeat(long / 2)}\\x`,
+    "[1,".repeat(long / 3),
+  ]) {
     assert.ok((findJsonFault(text)?.column ?? 0) > long / 3);
   }
 });
@@ -137,7 +191,11 @@ test("says which byte is not UTF-8", () => {
 test("nests at most 32 levels, in an array of events as alone", () => {
   assert.equal(parse(nested(32)).kind, "one");
   assert.equal(parse(`[${nested(32)}]`).kind, "many");
-  assert.deepEqual(parse(nested(33)), { kind: "invalid", code: "too_long", message: "The body nests deeper than 32 levels." });
+  assert.deepEqual(parse(nested(33)), {
+    kind: "invalid",
+    code: "too_long",
+    message: "The body nests deeper than 32 levels.",
+  });
   assert.equal(parse(`[${nested(33)}]`).kind, "invalid");
   assert.equal(parse("[".repeat(100_000) + "]".repeat(100_000)).kind, "invalid");
 });
@@ -168,7 +226,10 @@ test("of duplicate keys the last wins, and __proto__ is a property like any othe
 });
 
 test("reads a form as one object of strings", () => {
-  assert.deepEqual(parse("phone=%2B1555&name=Ann+Lee&empty=&a=1&a=2", { type: `${FORM}; charset=UTF-8` }), one({ phone: "+1555", name: "Ann Lee", empty: "", a: "2" }));
+  assert.deepEqual(
+    parse("phone=%2B1555&name=Ann+Lee&empty=&a=1&a=2", { type: `${FORM}; charset=UTF-8` }),
+    one({ phone: "+1555", name: "Ann Lee", empty: "", a: "2" }),
+  );
   assert.deepEqual(parse("", { type: FORM }), one({}));
 });
 
@@ -192,5 +253,11 @@ test("knows WooCommerce's ping and nothing that is more", () => {
 
 test("never throws, whatever the bytes", () => {
   const type = fc.constantFrom("application/json", FORM, undefined);
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), type, (bytes, contentType) => void parse(Buffer.from(bytes), { type: contentType })));
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ maxLength: 200 }),
+      type,
+      (bytes, contentType) => void parse(Buffer.from(bytes), { type: contentType }),
+    ),
+  );
 });

@@ -46,7 +46,15 @@ export const echoRoute: Route = {
 
 function view(request: HttpRequest): unknown {
   const { method, path, query, params, headers, body, remoteAddress } = request;
-  return { method, path, query, params, headers: Object.fromEntries(headers), body: body.toString("latin1"), remoteAddress };
+  return {
+    method,
+    path,
+    query,
+    params,
+    headers: Object.fromEntries(headers),
+    body: body.toString("latin1"),
+    remoteAddress,
+  };
 }
 
 export async function openSocket(port: number): Promise<Socket> {

@@ -92,7 +92,20 @@ const ORIGINALS = [
   "POST /in HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x=y\r\nyou\r\n0\r\n\r\n",
   ...Object.values(refused).map((rest) => `POST /in HTTP/1.1\r\n${rest}`),
 ];
-const INSERTS = ["\r\n", "\n", "\0", " ", ":", "\t", "\x80", "%", "Content-Length: 7\r\n", "Host: b\r\n", "0\r\n\r\n", "A".repeat(5000)];
+const INSERTS = [
+  "\r\n",
+  "\n",
+  "\0",
+  " ",
+  ":",
+  "\t",
+  "\x80",
+  "%",
+  "Content-Length: 7\r\n",
+  "Host: b\r\n",
+  "0\r\n\r\n",
+  "A".repeat(5000),
+];
 
 function mutate(below: (limit: number) => number): Buffer {
   let text = ORIGINALS[below(ORIGINALS.length)] ?? "";

@@ -10,7 +10,12 @@ const held = deferred<HttpReply>();
 
 const routes: Route[] = [
   echoRoute,
-  { method: "get", pattern: "/hello", bodyBytesMax: 0, handle: (_, reply) => reply.send({ status: 200, body: "hello" }) },
+  {
+    method: "get",
+    pattern: "/hello",
+    bodyBytesMax: 0,
+    handle: (_, reply) => reply.send({ status: 200, body: "hello" }),
+  },
   { method: "delete", pattern: "/hello", bodyBytesMax: 0, handle: (_, reply) => reply.send({ status: 204 }) },
   {
     method: "post",
@@ -20,8 +25,18 @@ const routes: Route[] = [
       throw new Error("a bug");
     },
   },
-  { method: "post", pattern: "/rejects", bodyBytesMax: BODY_BYTES_MAX, handle: () => Promise.reject(new Error("a late bug")) },
-  { method: "post", pattern: "/large", bodyBytesMax: 5 * 1024 * 1024, handle: (request, reply) => reply.send({ status: 200, body: String(request.body.length) }) },
+  {
+    method: "post",
+    pattern: "/rejects",
+    bodyBytesMax: BODY_BYTES_MAX,
+    handle: () => Promise.reject(new Error("a late bug")),
+  },
+  {
+    method: "post",
+    pattern: "/large",
+    bodyBytesMax: 5 * 1024 * 1024,
+    handle: (request, reply) => reply.send({ status: 200, body: String(request.body.length) }),
+  },
   { method: "get", pattern: "/held", bodyBytesMax: 0, handle: (_, reply) => held.resolve(reply) },
 ];
 
@@ -136,7 +151,10 @@ test("puts a chunked body together that comes byte by byte", async () => {
 });
 
 test("a handler that throws is logged without its path and answered with 500", async () => {
-  for (const [path, reason] of [["/throws", "a bug"], ["/rejects", "a late bug"]] as const) {
+  for (const [path, reason] of [
+    ["/throws", "a bug"],
+    ["/rejects", "a late bug"],
+  ] as const) {
     const response = await post(path, "");
     assert.equal(response.status, 500);
     assert.equal(((await response.json()) as { code: string }).code, "internal_error");
@@ -193,7 +211,10 @@ test("a body that never ends costs the caller its connection at the deadline", a
 });
 
 test("refuses an address that is taken, instead of sharing it silently", async () => {
-  await assert.rejects(startServer([echoRoute], { port: server.port }), { code: "ERR_INGRESS_LISTEN", message: /127\.0\.0\.1:\d+/ });
+  await assert.rejects(startServer([echoRoute], { port: server.port }), {
+    code: "ERR_INGRESS_LISTEN",
+    message: /127\.0\.0\.1:\d+/,
+  });
 });
 
 test("stopListening takes no new connection and closes open ones with their answers", async () => {

@@ -10,7 +10,10 @@ const GET = "GET /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const CHUNKS = 1024;
 
 /** Writes until the client is behind, or all is written. Gives back how many chunks went, and the last promise. */
-async function writeUntilStalled(stream: ResponseStream, chunk: Uint8Array): Promise<{ chunks: number; last: Promise<boolean> }> {
+async function writeUntilStalled(
+  stream: ResponseStream,
+  chunk: Uint8Array,
+): Promise<{ chunks: number; last: Promise<boolean> }> {
   for (let chunks = 1; ; chunks++) {
     const last = stream.write(chunk);
     const isStalled = await Promise.race([last.then(() => false), setImmediate(true)]);
@@ -18,15 +21,26 @@ async function writeUntilStalled(stream: ResponseStream, chunk: Uint8Array): Pro
   }
 }
 
-async function startStreaming(): Promise<{ server: Awaited<ReturnType<typeof startServer>>; reply: Promise<HttpReply> }> {
+async function startStreaming(): Promise<{
+  server: Awaited<ReturnType<typeof startServer>>;
+  reply: Promise<HttpReply>;
+}> {
   const reply = deferred<HttpReply>();
-  const route: Route = { method: "get", pattern: "/stream", bodyBytesMax: 0, handle: (_, given) => reply.resolve(given) };
+  const route: Route = {
+    method: "get",
+    pattern: "/stream",
+    bodyBytesMax: 0,
+    handle: (_, given) => reply.resolve(given),
+  };
   const server = await startServer([route], { requestTimeoutMs: 100 });
   after(() => server.close());
   return { server, reply: reply.promise };
 }
 
-for (const [size, bytes] of [["large", 64 * 1024], ["small", 8 * 1024]] as const) {
+for (const [size, bytes] of [
+  ["large", 64 * 1024],
+  ["small", 8 * 1024],
+] as const) {
   test(`holds the writer of ${size} chunks back while the client does not read, and loses nothing`, async () => {
     const { server, reply } = await startStreaming();
     const socket = await openSocket(server.port);

@@ -11,40 +11,51 @@ const EVENTS = Number(process.env["VOLLEY_FLOOD"] ?? 400);
 const PER_SECOND = 80;
 const ARRAY_LENGTH = 100;
 
-test(`sends ${EVENTS} flooded events at a number's limit, transactional first`, { timeout: 300_000 }, async (context) => {
-  const campaigns = ["marketing", "transactional"];
-  const engine = await runEngine({
-    messagesPerSecond: PER_SECOND,
-    campaigns: campaigns.map((lane) => greetingCampaign(lane, { lane })),
-  });
-  context.after(() => engine.stop());
+test(
+  `sends ${EVENTS} flooded events at a number's limit, transactional first`,
+  { timeout: 300_000 },
+  async (context) => {
+    const campaigns = ["marketing", "transactional"];
+    const engine = await runEngine({
+      messagesPerSecond: PER_SECOND,
+      campaigns: campaigns.map((lane) => greetingCampaign(lane, { lane })),
+    });
+    context.after(() => engine.stop());
 
-  // Marketing enters first: the other lane has to overtake it.
-  for (const campaign of campaigns) {
-    for (let first = 0; first < EVENTS / 2; first += ARRAY_LENGTH) {
-      const numbers = Array.from({ length: ARRAY_LENGTH }, (_, index) => first + index);
-      const answer = await engine.post(`/api/campaigns/${campaign}/trigger`, `[${numbers.map(eventBody).join(",")}]`);
-      assert.equal(answer.status, 202);
+    // Marketing enters first: the other lane has to overtake it.
+    for (const campaign of campaigns) {
+      for (let first = 0; first < EVENTS / 2; first += ARRAY_LENGTH) {
+        const numbers = Array.from({ length: ARRAY_LENGTH }, (_, index) => first + index);
+        const answer = await engine.post(`/api/campaigns/${campaign}/trigger`, `[${numbers.map(eventBody).join(",")}]`);
+        assert.equal(answer.status, 202);
+      }
     }
-  }
-  await engine.untilNothingWaits(campaigns);
+    await engine.untilNothingWaits(campaigns);
 
-  const sends = await engine.simulator.received();
-  const rows = (await Promise.all(campaigns.map(engine.csv))).flat();
-  assert.equal(rows.length, EVENTS);
-  assert.ok(rows.every((row) => ["sent", "delivered", "read"].includes(row["status"] ?? "")), "none was lost");
-  assert.equal(sends.length, EVENTS, "none was throttled or sent twice");
+    const sends = await engine.simulator.received();
+    const rows = (await Promise.all(campaigns.map(engine.csv))).flat();
+    assert.equal(rows.length, EVENTS);
+    assert.ok(
+      rows.every((row) => ["sent", "delivered", "read"].includes(row["status"] ?? "")),
+      "none was lost",
+    );
+    assert.equal(sends.length, EVENTS, "none was throttled or sent twice");
 
-  const arrivals = sends.map((send) => send.arrivedMonotonicMs);
-  const most = Math.max(...arrivals.map((at, index) => arrivals.slice(index, index + 2 * PER_SECOND).filter((other) => other < at + 1000).length));
-  const seconds = ((arrivals.at(-1) ?? 0) - (arrivals[0] ?? 0)) / 1000;
-  const used = (EVENTS - 1) / seconds / PER_SECOND;
-  context.diagnostic(`at most ${most} in any second, ${(used * 100).toFixed(2)} % of ${PER_SECOND}/s used`);
-  assert.ok(most <= PER_SECOND, `${most} messages arrived within one second`);
-  assert.ok(used >= 0.99, `only ${used} of the rate was used`);
+    const arrivals = sends.map((send) => send.arrivedMonotonicMs);
+    const most = Math.max(
+      ...arrivals.map(
+        (at, index) => arrivals.slice(index, index + 2 * PER_SECOND).filter((other) => other < at + 1000).length,
+      ),
+    );
+    const seconds = ((arrivals.at(-1) ?? 0) - (arrivals[0] ?? 0)) / 1000;
+    const used = (EVENTS - 1) / seconds / PER_SECOND;
+    context.diagnostic(`at most ${most} in any second, ${(used * 100).toFixed(2)} % of ${PER_SECOND}/s used`);
+    assert.ok(most <= PER_SECOND, `${most} messages arrived within one second`);
+    assert.ok(used >= 0.99, `only ${used} of the rate was used`);
 
-  const transactional = new Set((await engine.csv("transactional")).map((row) => row["message_id"]));
-  const firstHalf = sends.slice(-Math.floor(EVENTS / 2) + PER_SECOND);
-  const late = firstHalf.filter((send) => transactional.has(send.bizOpaqueCallbackData)).length;
-  assert.equal(late, 0, "transactional messages waited behind marketing");
-});
+    const transactional = new Set((await engine.csv("transactional")).map((row) => row["message_id"]));
+    const firstHalf = sends.slice(-Math.floor(EVENTS / 2) + PER_SECOND);
+    const late = firstHalf.filter((send) => transactional.has(send.bizOpaqueCallbackData)).length;
+    assert.equal(late, 0, "transactional messages waited behind marketing");
+  },
+);

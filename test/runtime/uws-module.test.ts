@@ -76,9 +76,7 @@ test("the table holds every binary of the two packages, so a platform is never r
     ["uWebSockets.js", ""],
     ["uwebsockets-node20", "binaries"],
   ] as const) {
-    const installed = readdirSync(join("node_modules", alias, subfolder)).filter((name) =>
-      name.endsWith(".node"),
-    );
+    const installed = readdirSync(join("node_modules", alias, subfolder)).filter((name) => name.endsWith(".node"));
     assert.deepEqual(Object.keys(knownFiles[alias].files).toSorted(), installed.toSorted());
   }
 });

@@ -24,10 +24,14 @@ export class EngineProcess {
 
   /** Resolves once `/readyz` answers 200. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, ["--enable-source-maps", CLI, "start", "--config", this.#workspace.configFile], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env },
-    });
+    const child = spawn(
+      process.execPath,
+      ["--enable-source-maps", CLI, "start", "--config", this.#workspace.configFile],
+      {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env },
+      },
+    );
     this.#child = child;
     child.stdout.on("data", (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-100_000)));
     child.stderr.on("data", (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-100_000)));

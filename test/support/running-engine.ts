@@ -31,7 +31,6 @@ export interface RunningEngine {
   stop(): Promise<void>;
 }
 
-
 export async function runEngine(
   options: Omit<WorkspaceOptions, "whatsappUrl"> & { readonly scenario?: ScenarioInput },
 ): Promise<RunningEngine> {
