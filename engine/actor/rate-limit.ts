@@ -88,7 +88,7 @@ export function createPace(settings: PaceSettings): Pace {
     smoothAtMs: -Infinity,
     gateAtMs: -Infinity,
     // The first sends open connections: they are the most likely of all to be late.
-    allowanceMs: LOSS_MS * windowCount,
+    allowanceMs: (LOSS_MS * windowCount) / 2,
     roundTrip: createRecentMinimum(),
     lag: createRecentMinimum(),
   };
@@ -141,7 +141,8 @@ export function departed(pace: Pace, sentAtMs: number, count: number): void {
   for (let ticket = oldest; ticket < end; ticket++) {
     const slot = ticket % pace.windowCount;
     const lateMs = sentAtMs - (pace.sentAtMs[slot] ?? 0);
-    if (lateMs > 0) earn(pace, -lateMs);
+    // In the first window nobody waited for a predecessor, so nothing was lost against one.
+    if (lateMs > 0 && ticket >= pace.windowCount) earn(pace, -lateMs);
     if (ticket === end - 1) observe(pace.lag, sentAtMs, sentAtMs - (pace.takenAtMs[slot] ?? 0));
     place(pace, slot, sentAtMs);
   }

@@ -5,7 +5,7 @@ import { text as readStream } from "node:stream/consumers";
 
 import type { CampaignStatsView } from "../api/campaign-stats.ts";
 import type { CampaignView } from "../api/campaign-view.ts";
-import { loadCampaignFile, loadCampaignFolder, type CampaignFile } from "../runtime/campaign-file.ts";
+import type { CampaignFile } from "../runtime/campaign-file.ts";
 import { EngineError, messageOf } from "../runtime/errors.ts";
 import { faultText } from "../runtime/file-fault.ts";
 import { ApiRefusal, type ApiClient } from "./api-client.ts";
@@ -67,9 +67,9 @@ interface Applied {
 }
 
 async function applyCampaigns(call: CommandCall): Promise<number> {
-  const client = connect(call);
+  const client = await connect(call);
   const applied: Applied[] = [];
-  for (const file of call.positionals.flatMap((path) => campaignFiles(path, call))) {
+  for (const file of await campaignFiles(call)) {
     const result = await applyFile(client, file);
     applied.push(result);
     if (call.options.has("json")) continue;
@@ -80,8 +80,11 @@ async function applyCampaigns(call: CommandCall): Promise<number> {
   return applied.some(({ result }) => result === "refused") ? 1 : 0;
 }
 
-function campaignFiles(path: string, { environment }: CommandCall): readonly CampaignFile[] {
-  return isFolder(path) ? loadCampaignFolder(path, environment).campaigns : [loadCampaignFile(path, environment)];
+async function campaignFiles({ positionals, environment }: CommandCall): Promise<readonly CampaignFile[]> {
+  const { loadCampaignFile, loadCampaignFolder } = await import("../runtime/campaign-file.ts");
+  return positionals.flatMap((path) =>
+    isFolder(path) ? loadCampaignFolder(path, environment).campaigns : [loadCampaignFile(path, environment)],
+  );
 }
 
 async function applyFile(client: ApiClient, file: CampaignFile): Promise<Applied> {
@@ -105,7 +108,7 @@ async function applyFile(client: ApiClient, file: CampaignFile): Promise<Applied
 }
 
 async function listCampaigns(call: CommandCall): Promise<number> {
-  const list = await connect(call).get<{ items: readonly CampaignView[] }>("/api/campaigns");
+  const list = await (await connect(call)).get<{ items: readonly CampaignView[] }>("/api/campaigns");
   if (call.options.has("json")) {
     call.terminal.print(JSON.stringify(list));
     return 0;
@@ -125,7 +128,7 @@ async function listCampaigns(call: CommandCall): Promise<number> {
 }
 
 async function showCampaign(call: CommandCall): Promise<number> {
-  const client = connect(call);
+  const client = await connect(call);
   const path = campaignPath(call);
   const campaign = await client.get<CampaignView>(path);
   const stats = await client.get<CampaignStatsView>(`${path}/stats`);
@@ -166,7 +169,7 @@ function statusCommand(verb: "activate" | "pause", summary: string): Command {
     options: OPTIONS,
     examples: [`volley campaign ${verb} order-confirmation`],
     async run(call) {
-      const campaign = await connect(call).post<CampaignView>(`${campaignPath(call)}/${verb}`);
+      const campaign = await (await connect(call)).post<CampaignView>(`${campaignPath(call)}/${verb}`);
       call.terminal.print(call.options.has("json") ? JSON.stringify(campaign) : `${campaign.id} is ${campaign.status}`);
       return 0;
     },
@@ -186,7 +189,7 @@ interface Ignored {
 }
 
 async function previewCampaign(call: CommandCall): Promise<number> {
-  const client = connect(call);
+  const client = await connect(call);
   const file = call.options.text("event");
   const event =
     file === undefined

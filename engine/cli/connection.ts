@@ -4,7 +4,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { loadConfig } from "../runtime/config-file.ts";
 import type { EngineConfig } from "../runtime/config.ts";
 import { EngineError } from "../runtime/errors.ts";
 import { createApiClient, type ApiClient } from "./api-client.ts";
@@ -21,8 +20,8 @@ export interface Connection {
 }
 
 /** @throws EngineError ERR_CLI_USAGE without a key. */
-export function connect(call: CommandCall): ApiClient {
-  const connection = findConnection(call);
+export async function connect(call: CommandCall): Promise<ApiClient> {
+  const connection = await findConnection(call);
   if (connection.key === null) {
     const advice = "give one with --key or VOLLEY_API_KEY";
     throw new EngineError("ERR_CLI_USAGE", `No API key: ${connection.keySource} cannot be read; ${advice}.`);
@@ -30,16 +29,17 @@ export function connect(call: CommandCall): ApiClient {
   return createApiClient(connection);
 }
 
-export function findConnection({ options, environment }: CommandCall): Connection {
-  let loaded: EngineConfig | undefined;
-  // The configuration is needed for what nobody named: an operator's laptop has none.
-  const config = (): EngineConfig =>
-    (loaded ??= loadConfig({ file: options.text("config") ?? CONFIG_FILE, environment }).config);
-  const url = options.text("url") ?? setting(environment, "VOLLEY_URL") ?? urlOf(config());
-  const given = options.text("key") ?? setting(environment, "VOLLEY_API_KEY");
-  if (given !== undefined) return { url: checkedUrl(url), key: given, keySource: "the key given" };
-  const file = join(config().dataDir, "admin.key");
-  return { url: checkedUrl(url), key: readKey(file), keySource: file };
+/** The configuration is read only for what nobody named: an operator's laptop has none, and reading takes 0.2 s. */
+export async function findConnection({ options, environment }: CommandCall): Promise<Connection> {
+  const givenUrl = options.text("url") ?? setting(environment, "VOLLEY_URL");
+  const givenKey = options.text("key") ?? setting(environment, "VOLLEY_API_KEY");
+  if (givenUrl !== undefined && givenKey !== undefined) {
+    return { url: checkedUrl(givenUrl), key: givenKey, keySource: "the key given" };
+  }
+  const { loadConfig } = await import("../runtime/config-file.ts");
+  const { config } = loadConfig({ file: options.text("config") ?? CONFIG_FILE, environment });
+  const keyFile = join(config.dataDir, "admin.key");
+  return { url: checkedUrl(givenUrl ?? urlOf(config)), key: givenKey ?? readKey(keyFile), keySource: keyFile };
 }
 
 function urlOf({ server }: EngineConfig): string {

@@ -2,7 +2,7 @@
 // messages and sends its signed statuses back, a CSV comes out, and the books of all three are compared.
 
 import { readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { CampaignStatsView } from "../api/campaign-stats.ts";
@@ -17,9 +17,10 @@ import { auditDemo, expectedEnds } from "./demo-audit.ts";
 import { summaryJson, summaryLines, type DemoSummary } from "./demo-summary.ts";
 import { runTraffic } from "./demo-traffic.ts";
 import type { TrafficResult } from "./demo-traffic-thread.ts";
-import { createDemoWorkspace, type DemoWorkspace } from "./demo-workspace.ts";
+import type { DemoWorkspace } from "./demo-workspace.ts";
 import { exportToFile } from "./export-command.ts";
 import { startProgressBar } from "./progress-bar.ts";
+import { shownPath } from "./shown-path.ts";
 import { firstSignal } from "./signals.ts";
 import type { Terminal } from "./stdout-terminal.ts";
 import { countText } from "./table.ts";
@@ -79,6 +80,7 @@ async function demo(call: CommandCall): Promise<number> {
   const events = options.integer("events", { min: 1, max: EVENTS_MAX }) ?? EVENTS_DEFAULT;
   const seed = options.integer("seed", { min: 0, max: SEED_MAX }) ?? Math.floor(Math.random() * SEED_MAX);
   const environment = withoutCredentials(call.environment);
+  const { createDemoWorkspace } = await import("./demo-workspace.ts");
   const workspace = createDemoWorkspace({
     folder: options.text("data-dir") ?? join("data", "demo"),
     environment,
@@ -131,7 +133,7 @@ async function runDemo({ engine, workspace, events, seed, terminal }: DemoRun): 
     rows,
     sends: await simulator.received(),
   });
-  return { audit, traffic, totalMs, csvFile: relative(process.cwd(), csvFile) };
+  return { audit, traffic, totalMs, csvFile: shownPath(csvFile) };
 }
 
 async function applyCampaigns(client: ApiClient, { campaigns }: DemoWorkspace, terminal: Terminal): Promise<void> {

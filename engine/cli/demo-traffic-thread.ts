@@ -64,11 +64,14 @@ async function run(start: TrafficStart): Promise<TrafficResult> {
   const sender = async (): Promise<void> => {
     for (const delivery of deliveries) await deliver(pool, start, delivery, counts);
   };
-  // A generator that several loops share would be closed by the first that ends early; none ever does.
-  await Promise.all(Array.from({ length: CONNECTIONS }, sender));
+  try {
+    await Promise.all(Array.from({ length: CONNECTIONS }, sender));
+  } finally {
+    // Either would keep the thread alive after a failure.
+    clearInterval(report);
+    await pool.destroy();
+  }
   const durationMs = performance.now() - startedMs;
-  clearInterval(report);
-  await pool.close();
   return {
     acceptedIds: counts.accepted,
     duplicates: counts.duplicates,

@@ -5,7 +5,7 @@ import type { SenderView } from "../api/operators-api-deps.ts";
 import { messageOf } from "../runtime/errors.ts";
 import { ApiRefusal, createApiClient, type ApiClient } from "./api-client.ts";
 import { ENGINE_OPTIONS, JSON_OPTION, type Command, type CommandCall } from "./command.ts";
-import { inspectConfig, type ConfigReport } from "./config-commands.ts";
+import type { ConfigReport } from "./config-inspection.ts";
 import { CONFIG_FILE, findConnection } from "./connection.ts";
 
 export const doctorCommand: Command = {
@@ -29,6 +29,7 @@ const MARKS = { ok: "ok  ", warning: "note", fault: "FAIL" } as const;
 const CHALLENGE = "volley-doctor";
 
 async function examine(call: CommandCall): Promise<number> {
+  const { inspectConfig } = await import("./config-inspection.ts");
   const report = inspectConfig(call.options.text("config") ?? CONFIG_FILE, call.environment);
   const isRemote = (call.options.text("url") ?? call.environment["VOLLEY_URL"]) !== undefined;
   const findings = [...configFindings(report, isRemote), ...(await engineFindings(call, report))];
@@ -57,7 +58,7 @@ function configFindings(report: ConfigReport, isRemote: boolean): Finding[] {
 
 async function engineFindings(call: CommandCall, report: ConfigReport): Promise<Finding[]> {
   try {
-    const connection = findConnection(call);
+    const connection = await findConnection(call);
     const client = createApiClient(connection);
     const reached = await readinessFindings(client);
     if (connection.key === null) {

@@ -49,7 +49,7 @@ async function exportMessages(call: CommandCall): Promise<number> {
   const { options, terminal } = call;
   const file = options.text("out");
   if (options.has("json") && file === undefined) throw usageError("--json needs --out: standard output holds the CSV");
-  const client = connect(call);
+  const client = await connect(call);
   const campaignPath = `/api/campaigns/${encodeURIComponent(call.positionals[0] ?? "")}`;
   const query = new URLSearchParams();
   for (const name of FILTERS) {

@@ -63,7 +63,7 @@ async function createKey(call: CommandCall): Promise<number> {
     scope,
     ...(campaigns.length === 0 ? {} : { campaigns }),
   };
-  const created = await connect(call).post<KeyItem & { readonly key: string }>("/api/keys", body);
+  const created = await (await connect(call)).post<KeyItem & { readonly key: string }>("/api/keys", body);
   if (call.options.has("json")) {
     call.terminal.print(JSON.stringify(created));
     return 0;
@@ -75,7 +75,7 @@ async function createKey(call: CommandCall): Promise<number> {
 }
 
 async function listKeys(call: CommandCall): Promise<number> {
-  const list = await connect(call).get<{ readonly items: readonly KeyItem[] }>("/api/keys");
+  const list = await (await connect(call)).get<{ readonly items: readonly KeyItem[] }>("/api/keys");
   if (call.options.has("json")) {
     call.terminal.print(JSON.stringify(list));
     return 0;
@@ -96,7 +96,7 @@ async function listKeys(call: CommandCall): Promise<number> {
 
 async function revokeKey(call: CommandCall): Promise<number> {
   const id = call.positionals[0] ?? "";
-  await connect(call).delete(`/api/keys/${encodeURIComponent(id)}`);
+  await (await connect(call)).delete(`/api/keys/${encodeURIComponent(id)}`);
   call.terminal.print(call.options.has("json") ? JSON.stringify({ id, revoked: true }) : `${id} is revoked`);
   return 0;
 }

@@ -45,7 +45,7 @@ async function replay(call: CommandCall): Promise<number> {
     to: options.text("to"),
   };
   const path = `/api/campaigns/${encodeURIComponent(campaign)}/replay`;
-  const answer = await connect(call).post<{ readonly requeued: number }>(path, body);
+  const answer = await (await connect(call)).post<{ readonly requeued: number }>(path, body);
   terminal.print(
     options.has("json") ? JSON.stringify(answer) : `${countText(answer.requeued)} messages of ${campaign} queued anew`,
   );

@@ -2,10 +2,7 @@
 
 import { dirname, join } from "node:path";
 
-import { loadConfig } from "../runtime/config-file.ts";
 import type { EngineConfig } from "../runtime/config.ts";
-import { loadTemplateFolder } from "../runtime/template-file.ts";
-import { loadScenarioFile } from "../simulator/scenario-file.ts";
 import type { SimulatorOptions } from "../simulator/simulator.ts";
 import { usageError, type Command, type CommandCall } from "./command.ts";
 import { CONFIG_FILE } from "./connection.ts";
@@ -49,7 +46,7 @@ export const simulatorCommand: Command = {
 
 async function simulate(call: CommandCall): Promise<number> {
   const signal = firstSignal();
-  const settings = simulatorOptions(call);
+  const settings = await simulatorOptions(call);
   const { startSimulatorThread } = await import("../simulator/simulator-thread.ts");
   const simulator = await startSimulatorThread(settings);
   const { url, port, seed } = simulator;
@@ -66,7 +63,10 @@ async function simulate(call: CommandCall): Promise<number> {
   return 0;
 }
 
-function simulatorOptions({ options, environment }: CommandCall): SimulatorOptions {
+async function simulatorOptions({ options, environment }: CommandCall): Promise<SimulatorOptions> {
+  const { loadConfig } = await import("../runtime/config-file.ts");
+  const { loadTemplateFolder } = await import("../runtime/template-file.ts");
+  const { loadScenarioFile } = await import("../simulator/scenario-file.ts");
   const file = options.text("config") ?? CONFIG_FILE;
   const { config } = loadConfig({ file, environment });
   const scenarioFile = options.text("scenario");

@@ -1,7 +1,6 @@
 // volley start: the engine in this process, until a signal ends it.
 
 import { EventEmitter } from "node:events";
-import { relative } from "node:path";
 
 import type { CampaignView } from "../api/campaign-view.ts";
 import type { Engine } from "../main.ts";
@@ -10,6 +9,7 @@ import { createApiClient } from "./api-client.ts";
 import { usageError, type Command, type CommandCall } from "./command.ts";
 import { CONFIG_FILE } from "./connection.ts";
 import { samplePayload } from "./sample-payload.ts";
+import { shownPath } from "./shown-path.ts";
 import { firstSignal, stopOrExit } from "./signals.ts";
 
 const LOG_LEVELS = ["info", "warn", "error", "silent"] as const;
@@ -50,7 +50,7 @@ async function start(call: CommandCall): Promise<number> {
 
 /** What a newcomer needs next; every line of it works as printed. */
 async function welcome(engine: Engine): Promise<string[]> {
-  const keyFile = relative(process.cwd(), engine.adminKeyFile);
+  const keyFile = shownPath(engine.adminKeyFile);
   const mode = engine.isSimulated ? "against the bundled simulator: no WhatsApp credentials are set" : "live";
   return [
     "",

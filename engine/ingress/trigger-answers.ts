@@ -22,11 +22,19 @@ export interface Door {
   paused(campaignId: string): HttpResponse;
   invalid(faults: readonly PayloadFault[], headers: ResponseHeaders): HttpResponse;
   batch(results: readonly ItemResult[], headers: ResponseHeaders): HttpResponse;
+  /** An Idempotency-Key that was used with another body. */
+  reused(): HttpResponse;
   /** A body that is not what it should be: `status` is what the strict door says. */
   unreadable(status: 400 | 415, detail: string): HttpResponse;
 }
 
 export const JSON_HEADERS: ResponseHeaders = { "content-type": "application/json" };
+
+const KEY_REUSED: HttpResponse = problem({
+  status: 422,
+  code: "idempotency_key_reused",
+  detail: "This Idempotency-Key was used with another body; send a new key for a new event.",
+});
 
 export const strictDoor: Door = {
   isLenient: false,
@@ -50,6 +58,7 @@ export const strictDoor: Door = {
       return { status: 200, headers, body: batchBody("ignored", counts, results) };
     return { status: 202, headers, body: batchBody("accepted", counts, results) };
   },
+  reused: () => KEY_REUSED,
   unreadable: (status, detail) =>
     problem({ status, code: status === 400 ? "malformed_json" : "unsupported_media_type", detail }),
 };
@@ -69,6 +78,7 @@ export const lenientDoor: Door = {
     const status = counts.accepted > 0 ? "accepted" : "ignored";
     return { status: 200, headers: JSON_HEADERS, body: batchBody(status, counts, results) };
   },
+  reused: () => ignored("idempotency_key_reused", []),
   unreadable: (_, detail) => problem({ status: 400, code: "malformed_json", detail }),
 };
 
@@ -81,12 +91,6 @@ export function wholeFault(code: string, message: string, attribute = ""): Paylo
 export function overloaded(detail: string, retryAfterSeconds: number): HttpResponse {
   return problem({ status: 503, code: "overloaded", detail, headers: { "retry-after": String(retryAfterSeconds) } });
 }
-
-export const KEY_REUSED: HttpResponse = problem({
-  status: 422,
-  code: "idempotency_key_reused",
-  detail: "This Idempotency-Key was used with another body; send a new key for a new event.",
-});
 
 function ignored(code: string, faults: readonly PayloadFault[]): HttpResponse {
   return { status: 200, headers: JSON_HEADERS, body: ignoredBody(code, faults) };

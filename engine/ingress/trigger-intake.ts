@@ -10,7 +10,6 @@ import { bodyHash, createDedupeDesk, dedupeKey, type DedupeDesk, type DedupeValu
 import type { Claim, GroupCommit } from "./group-commit.ts";
 import type { Payload } from "./payload.ts";
 import {
-  KEY_REUSED,
   overloaded,
   wholeFault,
   type Door,
@@ -103,7 +102,7 @@ export class TriggerIntake {
     const { campaign } = exchange;
     const shared = sharedSource(exchange);
     const request = this.#requestKey(campaign, shared);
-    if (request.isReused) return this.refuse(exchange, "idempotency_key_reused", KEY_REUSED);
+    if (request.isReused) return this.#refuseReused(exchange);
     let unclaimed = request.key;
     const results = new BatchResults(payloads.length, (all) => this.#answerMany(exchange, all));
     payloads.forEach((payload, index) => {
@@ -210,7 +209,7 @@ export class TriggerIntake {
       case "rejected":
         return this.refuseData(exchange, outcome.faults);
       case "reused":
-        return this.refuse(exchange, "idempotency_key_reused", KEY_REUSED);
+        return this.#refuseReused(exchange);
       case "unstored":
         return this.#answerUnstored(exchange);
     }
@@ -218,7 +217,7 @@ export class TriggerIntake {
 
   #answerMany(exchange: Exchange, results: BatchOutcome): void {
     if (results === "unstored") return this.#answerUnstored(exchange);
-    if (results === "reused") return this.refuse(exchange, "idempotency_key_reused", KEY_REUSED);
+    if (results === "reused") return this.#refuseReused(exchange);
     for (const result of results) {
       if (result.kind === "accepted") {
         this.#noteAccepted(exchange, result.isDuplicate);
@@ -229,6 +228,11 @@ export class TriggerIntake {
       this.#deps.onRefused(exchange.campaign.id, code);
     }
     exchange.reply.send(exchange.door.batch(results, exchange.headers));
+  }
+
+  #refuseReused(exchange: Exchange): void {
+    this.#noteIgnored(exchange, "idempotency_key_reused", []);
+    this.refuse(exchange, "idempotency_key_reused", exchange.door.reused());
   }
 
   #answerUnstored(exchange: Exchange): void {

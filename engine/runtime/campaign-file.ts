@@ -15,6 +15,7 @@ import type { FileFault } from "./file-fault.ts";
 import type { SchemaFault } from "./schema-check.ts";
 import { checkSettings, readSettings, readText, unsetMessage } from "./settings-file.ts";
 import type { Settings } from "./settings-file.ts";
+import { parseYaml } from "./yaml-document.ts";
 
 export type CampaignFile =
   | {
@@ -70,7 +71,7 @@ export function loadCampaignFolder(
       continue;
     }
     const before = previous?.texts.get(file) === read.text ? known.get(file) : undefined;
-    const campaign = claimed(before ?? campaignOf(file, read.text, environment), owners);
+    const campaign = claimed(before ?? campaignOf(file, read.text, environment), read.text, owners);
     // A file refused for its id alone is read again next time: the other file may have gone by then.
     if (campaign.kind === "loaded") texts.set(file, read.text);
     campaigns.push(campaign);
@@ -118,7 +119,8 @@ function campaignOf(file: string, text: string, environment: Environment): Campa
   const checked = checkSettings(checkCampaignShape, settings);
   const shapeFaults = checked.kind === "fits" ? contradictions(checked.value, settings) : checked.faults;
   const faults = [...result.faults, ...shapeFaults.map(settings.locate)];
-  if (checked.kind === "misfits" || faults.length > 0) return { kind: "refused", file, faults: tidyFaults([...faults, ...unset]) };
+  if (checked.kind === "misfits" || faults.length > 0)
+    return { kind: "refused", file, faults: tidyFaults([...faults, ...unset]) };
   return { kind: "loaded", file, definition: completedCampaign(checked.value), faults: unset };
 }
 
@@ -126,7 +128,8 @@ function contradictions(document: CampaignDocument, { unsetSecrets }: Settings):
   return [...campaignFaults(document), ...(unsetSecrets.length > 0 ? [] : missingSecretFaults(document))];
 }
 
-function claimed(campaign: CampaignFile, owners: Map<string, string>): CampaignFile {
+/** Refuses a campaign whose id an earlier file has. */
+function claimed(campaign: CampaignFile, text: string, owners: Map<string, string>): CampaignFile {
   if (campaign.kind === "refused") return campaign;
   const { file, definition } = campaign;
   const owner = owners.get(definition.id);
@@ -135,5 +138,8 @@ function claimed(campaign: CampaignFile, owners: Map<string, string>): CampaignF
     return campaign;
   }
   const message = `expected an id of its own, but ${owner} has "${definition.id}" already`;
-  return { kind: "refused", file, faults: [{ file, line: 1, column: 1, path: "id", message }] };
+  // It was well-formed a moment ago.
+  const parsed = parseYaml(text);
+  const at = parsed.kind === "parsed" ? parsed.document.positionOf(["id"]) : { line: 1, column: 1 };
+  return { kind: "refused", file, faults: [{ file, ...at, path: "id", message }] };
 }

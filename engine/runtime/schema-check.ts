@@ -12,7 +12,7 @@ export interface SchemaFault {
   /** Whether the key itself is at fault, or the value behind it. */
   readonly concerns: "key" | "value";
   readonly message: string;
-  /** The types that the schema asks for there, when the type is what is wrong. */
+  /** The types that the schema asks for there. */
   readonly expectedTypes?: readonly string[];
 }
 
@@ -76,11 +76,7 @@ function isTelling({ keyword, params }: ErrorObject): boolean {
 }
 
 /** Nothing where `active` or `paused` belongs is no text and none of the two: one sentence will do. */
-function isFirstAtItsPath(
-  { path }: SchemaFault,
-  index: number,
-  all: readonly SchemaFault[],
-): boolean {
+function isFirstAtItsPath({ path }: SchemaFault, index: number, all: readonly SchemaFault[]): boolean {
   return all.findIndex((fault) => pathText(fault.path) === pathText(path)) === index;
 }
 
@@ -120,9 +116,8 @@ function faultOf(found: Found): SchemaFault {
   }
   const isQuotable = parentSchema["writeOnly"] !== true && !found.isHidden(path);
   const message = valueMessage(error, descriptionOf(parentSchema, schema), isQuotable);
-  return keyword === "type"
-    ? { path, concerns: "value", message, expectedTypes: textsOf(parentSchema["type"]) }
-    : { path, concerns: "value", message };
+  const { type } = parentSchema;
+  return { path, concerns: "value", message, expectedTypes: type === undefined ? [] : textsOf(type) };
 }
 
 function valueMessage(error: ErrorObject, expected: string, isQuotable: boolean): string {

@@ -107,9 +107,7 @@ export function checkSettings<Shape>(check: SchemaCheck<Shape>, settings: Settin
   const { value, isFromEnvironment } = settings;
   const result = check(value, isFromEnvironment);
   if (result.kind === "fits") return result;
-  const convertible = result.faults.filter(
-    (fault) => fault.expectedTypes !== undefined && isFromEnvironment(fault.path),
-  );
+  const convertible = result.faults.filter((fault) => isFromEnvironment(fault.path));
   if (convertible.length === 0) return result;
   const converted = convertible.reduce(
     (rest, { path, expectedTypes = [] }) => convertedAt(rest, path, expectedTypes),
@@ -139,5 +137,6 @@ function convertedAt(node: unknown, path: PathSegments, types: readonly string[]
 
 function convertedText(text: string, types: readonly string[]): unknown {
   if (types.includes("boolean") && (text === "true" || text === "false")) return text === "true";
-  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  const isNumeric = types.includes("number") || types.includes("integer");
+  return isNumeric && /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }

@@ -95,13 +95,28 @@ export function readUntil(socket: Socket, pattern: RegExp): Promise<string> {
   });
 }
 
+// What a test expects is what it reads.
+// oxlint-disable-next-line no-explicit-any
+export type JsonObject = Record<string, any>;
+
+export async function jsonOf(response: Response): Promise<JsonObject> {
+  return parseObject(await response.text());
+}
+
+/** Empty for what is no JSON object. */
+export function parseObject(text: string): JsonObject {
+  return text.startsWith("{") ? JSON.parse(text) : {};
+}
+
 export interface Deferred<Value> {
   readonly promise: Promise<Value>;
   resolve(value: Value): void;
 }
 
 export function deferred<Value = void>(): Deferred<Value> {
-  let settle: (value: Value) => void = () => {};
-  const promise = new Promise<Value>((resolve) => (settle = resolve));
-  return { promise, resolve: (value) => settle(value) };
+  const settle: { resolve?: (value: Value) => void } = {};
+  const promise = new Promise<Value>((resolve) => {
+    settle.resolve = resolve;
+  });
+  return { promise, resolve: (value) => settle.resolve?.(value) };
 }

@@ -7,7 +7,7 @@ import { createWhatsAppWebhookRoutes, type WebhookNotification } from "../../eng
 import { decodeEnvelope } from "../../engine/message/envelope.ts";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { StatusUpdate } from "../../engine/message/status-update.ts";
-import { memoryLog, startServer } from "./server-kit.ts";
+import { deferred, memoryLog, startServer } from "./server-kit.ts";
 
 const batches: CommitBatch[] = [];
 const notified: WebhookNotification[] = [];
@@ -72,12 +72,12 @@ test("403 for a wrong token, another mode, and while none is configured", async 
 });
 
 test("answers 200 only when the statuses are durable, each in its message's partition", async () => {
-  let release = (): void => {};
-  gate = new Promise((resolve) => (release = resolve));
+  const opening = deferred();
+  gate = opening.promise;
   const pending = post(bodyOf([update(1, 1), update(6, 2), update(1, 3)]));
   while (server.inFlight() === 0) await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual([batches.length, notified.length], [0, 0]);
-  release();
+  opening.resolve();
   assert.equal((await pending).status, 200);
   const stored = batches.flatMap(({ envelopes }) => envelopes.map(({ partition, bytes }) => [partition, decodeEnvelope(bytes)] as const));
   assert.deepEqual(stored, [

@@ -134,7 +134,7 @@ test("with the real stream: 200 parallel copies are one message, and after a res
   const path = mkdtempSync(join(tmpdir(), "volley-claims-"));
   const log = memoryLog();
   const send = async (): Promise<Answer[]> => {
-    const stream = await openLmdbStream({ path, log });
+    const stream = openLmdbStream({ path, log });
     const doors = await startTriggers({ append: (batch) => stream.append(batch), findClaim: (key) => stream.findClaim(key) });
     const answers = await Promise.all(Array.from({ length: 200 }, () => trigger(doors, ANN, keyed("delivery"))));
     await doors.close();

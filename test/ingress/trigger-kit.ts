@@ -15,7 +15,7 @@ import { decodeEnvelope } from "../../engine/message/envelope.ts";
 import type { AcceptedEvent } from "../../engine/message/event.ts";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import { systemClock } from "../../engine/runtime/system-clock.ts";
-import { memoryLog, startServer, type TestServer } from "./server-kit.ts";
+import { deferred, memoryLog, parseObject, startServer, type JsonObject, type TestServer } from "./server-kit.ts";
 
 /** Takes what has a phone of digits; `paid: false` is filtered. */
 export function campaignOf(id: string, number: number, more: Partial<TriggerCampaign> = {}): TriggerCampaign {
@@ -124,9 +124,9 @@ export async function startTriggers(options: StageOptions = {}): Promise<Trigger
     state,
     events: () => batches.flatMap(({ envelopes }) => envelopes.flatMap(({ bytes }) => eventsOf(bytes))),
     hold() {
-      let release = (): void => {};
-      gate = new Promise((resolve) => (release = resolve));
-      return release;
+      const opening = deferred();
+      gate = opening.promise;
+      return () => opening.resolve();
     },
     async arrived(count) {
       while (server.inFlight() < count) await new Promise((resolve) => setImmediate(resolve));
@@ -148,9 +148,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // What the test expects is what it reads.
-  // oxlint-disable-next-line no-explicit-any
-  readonly json: Record<string, any>;
+  readonly json: JsonObject;
 }
 
 export interface Call {
@@ -169,7 +167,7 @@ export async function trigger(stage: TriggerStage, body: unknown, call: Call = {
     body: typeof body === "string" ? body : JSON.stringify(body),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, json: text.startsWith("{") ? JSON.parse(text) : {} };
+  return { status: response.status, headers: response.headers, text, json: parseObject(text) };
 }
 
 export const ANN = { phone: "+15550001111", name: "Ann" };

@@ -6,6 +6,7 @@ import { randomInt } from "node:crypto";
 import { after, test } from "node:test";
 
 import type { Route } from "../../engine/runtime/http.ts";
+import { chance } from "./chance.ts";
 import { exchange, openSocket, readUntil, startServer } from "./server-kit.ts";
 
 const seen: string[] = [];
@@ -75,17 +76,6 @@ test("a body that looks like a request stays a body", async () => {
   assert.deepEqual(seen, [`/in ${SMUGGLED}`]);
   socket.destroy();
 });
-
-/** Deterministic from its seed (mulberry32). */
-function chance(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 const ORIGINALS = [
   'POST /in HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"phone":"+1"}\n',

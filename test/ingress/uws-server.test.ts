@@ -3,7 +3,7 @@ import { after, test } from "node:test";
 
 import type { HttpReply, Route } from "../../engine/runtime/http.ts";
 import { systemClock } from "../../engine/runtime/system-clock.ts";
-import { deferred, echoRoute, exchange, openSocket, readToClose, readUntil, startServer } from "./server-kit.ts";
+import { deferred, echoRoute, exchange, jsonOf, openSocket, readToClose, readUntil, startServer } from "./server-kit.ts";
 
 const BODY_BYTES_MAX = 1000;
 const held = deferred<HttpReply>();
@@ -49,9 +49,9 @@ const post = (path: string, body: string, headers: Record<string, string> = {}):
 test("hands on method, path, query, decoded parameters, headers in lower case, body and address", async () => {
   const response = await post("/echo/caf%C3%A9?a=1&b", "payload", { "X-Thing": "Value" });
   assert.equal(response.status, 200);
-  const seen = (await response.json()) as { headers: Record<string, string> };
+  const seen = await jsonOf(response);
   assert.deepEqual(
-    { ...seen, headers: seen.headers["x-thing"] },
+    { ...seen, headers: seen["headers"]["x-thing"] },
     {
       method: "POST",
       path: "/echo/caf%C3%A9",
@@ -66,21 +66,21 @@ test("hands on method, path, query, decoded parameters, headers in lower case, b
 
 test("leaves a parameter as it came when it is not well encoded", async () => {
   const response = await post("/echo/%E0%A4%A", "");
-  assert.deepEqual(((await response.json()) as { params: unknown }).params, ["%E0%A4%A"]);
+  assert.deepEqual((await jsonOf(response))["params"], ["%E0%A4%A"]);
 });
 
 test("answers an unknown path with 404 not_found as a problem", async () => {
   const response = await post("/nowhere", "{}");
   assert.equal(response.status, 404);
   assert.equal(response.headers.get("content-type"), "application/problem+json");
-  assert.equal(((await response.json()) as { code: string }).code, "not_found");
+  assert.equal((await jsonOf(response))["code"], "not_found");
 });
 
 test("answers a wrong method with 405 and the methods that are right", async () => {
   const response = await fetch(`${server.url}/hello`, { method: "PATCH", body: "x" });
   assert.equal(response.status, 405);
   assert.equal(response.headers.get("allow"), "GET, HEAD, DELETE");
-  assert.equal(((await response.json()) as { code: string }).code, "method_not_allowed");
+  assert.equal((await jsonOf(response))["code"], "method_not_allowed");
 });
 
 test("answers HEAD like GET, without the body", async () => {
@@ -100,7 +100,7 @@ test("takes a body of exactly the limit, and answers 413 naming the limit for on
   assert.equal((await post("/echo/a", "x".repeat(BODY_BYTES_MAX))).status, 200);
   const response = await post("/echo/a", "x".repeat(BODY_BYTES_MAX + 1));
   assert.equal(response.status, 413);
-  const { code, detail } = (await response.json()) as { code: string; detail: string };
+  const { code, detail } = await jsonOf(response);
   assert.equal(code, "payload_too_large");
   assert.match(detail, /1000 bytes/);
 });
@@ -157,7 +157,7 @@ test("a handler that throws is logged without its path and answered with 500", a
   ] as const) {
     const response = await post(path, "");
     assert.equal(response.status, 500);
-    assert.equal(((await response.json()) as { code: string }).code, "internal_error");
+    assert.equal((await jsonOf(response))["code"], "internal_error");
     const line = server.lines.findLast(({ event }) => event === "request.failed");
     assert.deepEqual([line?.fields["pattern"], line?.fields["reason"]], [path, reason]);
   }
@@ -198,7 +198,7 @@ test("a handler that never answers costs the caller its deadline, not the proces
   const other = await startServer([{ ...echoRoute, handle: () => {} }], { requestTimeoutMs: 50 });
   const response = await fetch(`${other.url}/echo/a`, { method: "POST", body: "x" });
   assert.equal(response.status, 503);
-  assert.equal(((await response.json()) as { code: string }).code, "timed_out");
+  assert.equal((await jsonOf(response))["code"], "timed_out");
   assert.equal(other.inFlight(), 0);
   other.close();
 });
