@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { until } from "./until.ts";
 import type { Workspace } from "./workspace.ts";
 
-const CLI = join("dist", "engine", "cli", "main.js");
+/** Where the build lies; tests of a build elsewhere name it. */
+const CLI = join(process.env["VOLLEY_DIST"] ?? "dist", "engine", "cli", "main.js");
 
 export class EngineProcess {
   readonly #workspace: Workspace;
