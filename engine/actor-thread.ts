@@ -2,7 +2,6 @@
 //
 //   stream reader ─▶ partition (sender and campaign actors) ─▶ Cloud API client ─▶ verdict ─▶ ledger
 
-import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 
 import { Partition } from "./actor/partition.ts";
@@ -11,7 +10,7 @@ import type { FromThread, ThreadCampaign, ThreadStart, ToThread } from "./actor/
 import type { SenderSettings } from "./actor/sender-actor.ts";
 import { compileCampaign } from "./campaign/compiled-campaign.ts";
 import { countTransition } from "./ledger/counters.ts";
-import { openLedger } from "./ledger/lmdb-ledger.ts";
+import { type Ledger, openLedger } from "./ledger/lmdb-ledger.ts";
 import { mergeStatus } from "./ledger/status-merge.ts";
 import { partitionOf } from "./message/partition.ts";
 import type { SenderConfig } from "./runtime/config.ts";
@@ -26,9 +25,12 @@ import { verdictOf } from "./whatsapp/send-verdict.ts";
 const STREAM_READ = { itemsMax: 16, bytesMax: 1_048_576 };
 /** Sends in flight of one number: two seconds' worth of its rate, within these bounds. */
 const IN_FLIGHT = { min: 16, max: 2_000, secondsOfRate: 2 };
+/** At least as many as sends may be in flight: waiting for a connection counts against the answer's deadline. */
+const CONNECTIONS_MAX = 2_000;
 const RESPONSE_TIMES_REPORT_MS = 1_000;
 const RESPONSE_TIMES_MAX = 10_000;
 
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- given by actor-threads.ts
 const start = workerData as ThreadStart;
 const log = createStdoutLog({ level: start.logLevel, thread: `actor-${start.threadIndex}` });
 const post = (message: FromThread): void => parentPort?.postMessage(message);
@@ -36,17 +38,15 @@ const post = (message: FromThread): void => parentPort?.postMessage(message);
 let senders = new Map(start.senders.map((sender) => [sender.id, sender]));
 let responseTimes: number[] = [];
 
-const client = createCloudApiClient({ ...start.whatsapp, clock: systemClock });
+const client = createCloudApiClient({ ...start.whatsapp, connectionsMax: CONNECTIONS_MAX, clock: systemClock });
 const stream = openLmdbStreamReader({ path: start.streamPath });
 const ledgers = start.partitions.map((partition) =>
-  openLedger({ path: join(start.ledgerPath, String(partition)), readOnly: false }),
+  openLedger({ path: start.ledgerPaths[partition] ?? "", readOnly: false }),
 );
-const partitions = new Map(start.partitions.map((partition, index) => [partition, openPartition(partition, index)]));
+const partitions = new Map(ledgers.map((ledger, index) => openPartition(start.partitions[index] ?? 0, ledger)));
 
-function openPartition(partition: number, index: number): Partition {
-  const ledger = ledgers[index];
-  if (ledger === undefined) throw new EngineError("ERR_LEDGER_WRITE", `partition ${partition} has no ledger`);
-  return new Partition({
+function openPartition(partition: number, ledger: Ledger): [number, Partition] {
+  const worker = new Partition({
     partition,
     ledger,
     readStream: (afterSequence) => stream.read(partition, afterSequence, STREAM_READ),
@@ -82,6 +82,7 @@ function openPartition(partition: number, index: number): Partition {
     onBroken,
     log,
   });
+  return [partition, worker];
 }
 
 function senderSettings(sender: SenderConfig): SenderSettings {
@@ -157,7 +158,7 @@ function removedCampaign(campaign: Extract<ThreadCampaign, { kind: "removed" }>)
 async function stop(): Promise<void> {
   await Promise.all([...partitions.values()].map((partition) => partition.stop()));
   await client.close();
-  stream.close();
+  await stream.close();
   await Promise.all(ledgers.map((ledger) => ledger.close()));
   parentPort?.close();
 }

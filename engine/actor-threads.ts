@@ -88,8 +88,7 @@ export class ActorThreads {
 
   #seat(threadIndex: number, partitions: readonly number[]): { thread: ActorThread; ready: Promise<void> } {
     const { start, campaigns, senders, log, clock, onFatal } = this.#options;
-    let onReady = (): void => {};
-    const ready = new Promise<void>((resolve) => (onReady = resolve));
+    const { promise: ready, resolve: onReady } = withResolver();
     const supervisor = superviseThread({
       name: `actor-${threadIndex}`,
       start: () => {
@@ -102,6 +101,7 @@ export class ActorThreads {
         };
         return new Worker(new URL("./actor-thread.js", import.meta.url), { workerData, name: `actor-${threadIndex}` });
       },
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only actor-thread.ts speaks here
       onMessage: (message) => this.#hear(message as FromThread, onReady),
       onGivenUp: (error) => onFatal(error),
       log,
@@ -136,6 +136,12 @@ export class ActorThreads {
     this.#replays.get(call)?.(count);
     this.#replays.delete(call);
   }
+}
+
+function withResolver(): { promise: Promise<void>; resolve: () => void } {
+  const resolvers: (() => void)[] = [];
+  const promise = new Promise<void>((resolve) => resolvers.push(resolve));
+  return { promise, resolve: () => resolvers.forEach((resolve) => resolve()) };
 }
 
 function partitionsOf(threadIndex: number, threads: number): readonly number[] {

@@ -37,6 +37,8 @@ export interface FrontParts {
   readonly figures: Figures;
   readonly templates: ReadonlyMap<string, readonly WhatsAppTemplate[]>;
   unreadiness(): readonly string[];
+  /** An append failed; nothing of it was stored. */
+  onStreamFailure(): void;
   readonly isSimulated: boolean;
   readonly log: Log;
 }
@@ -47,7 +49,10 @@ const NODE = 0;
 export async function startFront(parts: FrontParts): Promise<UwsServer> {
   const commit = createGroupCommit({
     append: async (batch) => {
-      const positions = await parts.stream.append(batch);
+      const positions = await parts.stream.append(batch).catch((error: unknown) => {
+        parts.onStreamFailure();
+        throw error;
+      });
       parts.threads.appended(new Set(positions.map(({ partition }) => partition)));
     },
     defer: (call) => void setImmediate(call),

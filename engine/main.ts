@@ -3,7 +3,7 @@
 
 import { mkdirSync } from "node:fs";
 import { randomBytes } from "node:crypto";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, resolve as resolvePath } from "node:path";
 
 import { ActorThreads } from "./actor-threads.ts";
 import type { ThreadCampaign } from "./actor/protocol.ts";
@@ -13,7 +13,7 @@ import { openCampaignStore } from "./campaign/lmdb-campaign-store.ts";
 import { createExportPool } from "./export-pool.ts";
 import { Figures } from "./figures.ts";
 import { startFront } from "./front.ts";
-import { openKeyStore } from "./ingress/lmdb-key-store.ts";
+import { type KeyStore, openKeyStore } from "./ingress/lmdb-key-store.ts";
 import type { UwsServer } from "./ingress/uws-server.ts";
 import { openLedger } from "./ledger/lmdb-ledger.ts";
 import { PARTITIONS } from "./message/partition.ts";
@@ -21,7 +21,7 @@ import type { WhatsAppTemplate } from "./message/template.ts";
 import { type CampaignFile, loadCampaignFolder } from "./runtime/campaign-file.ts";
 import { loadConfig } from "./runtime/config-file.ts";
 import type { EngineConfig } from "./runtime/config.ts";
-import type { EngineError } from "./runtime/errors.ts";
+import { EngineError } from "./runtime/errors.ts";
 import { takeLockFile } from "./runtime/lock-file.ts";
 import type { Log } from "./runtime/log.ts";
 import { createStdoutLog, type StdoutLogOptions } from "./runtime/stdout-log.ts";
@@ -30,7 +30,7 @@ import { loadTemplateFolder } from "./runtime/template-file.ts";
 import { simulateWhatsApp } from "./simulated-whatsapp.ts";
 import type { ScenarioInput } from "./simulator/scenario.ts";
 import type { SimulatorThread } from "./simulator/simulator-thread.ts";
-import { openLmdbStream } from "./stream/lmdb-stream.ts";
+import { type LmdbStream, openLmdbStream } from "./stream/lmdb-stream.ts";
 import { startTemplateSync } from "./template-sync.ts";
 
 export interface StartOptions {
@@ -71,16 +71,12 @@ const EXPORT_THREADS = 1;
 
 export async function startEngine(options: StartOptions): Promise<Engine> {
   const log = createStdoutLog({ level: options.logLevel ?? "info", thread: "main" });
-  const folder = dirname(resolve(options.configFile));
+  const folder = dirname(resolvePath(options.configFile));
   const fromFiles = readTemplates(join(folder, "templates"), log);
   const { config, simulator } = await readConfig(options, fromFiles, log);
+  const stores = await openStores(config, log);
+  const { registry, keys } = stores;
 
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const unlock = takeLockFile(join(config.dataDir, "engine.lock"));
-  const stream = openLmdbStream({ path: join(config.dataDir, "stream"), log });
-  const keys = openKeyStore({ path: join(config.dataDir, "keys"), clock: systemClock, randomBytes });
-  const store = await openCampaignStore({ path: join(config.dataDir, "campaigns") });
-  const registry = createRegistry({ store, compile: compileCampaign, senders: config.senders, log });
   const templates = new Map<string, readonly WhatsAppTemplate[]>();
   const onTemplates = (wabaId: string, list: readonly WhatsAppTemplate[]): void => {
     templates.set(wabaId, list);
@@ -90,34 +86,29 @@ export async function startEngine(options: StartOptions): Promise<Engine> {
   await registry.setFiles(readCampaigns(join(folder, "campaigns"), options.environment, log));
 
   const figures = new Figures(() => systemClock.monotonicMs());
-  const ledgerPath = join(config.dataDir, "ledger");
-  const threads = startThreads({ options, config, registry, figures, stream, ledgerPath, log });
+  const threads = startThreads({ options, config, stores, figures, log });
   registry.onChange(() => threads.setCampaigns(threadCampaigns(registry)));
   await threads.ready();
 
-  const ledgerPaths = Array.from({ length: PARTITIONS }, (_, partition) => join(ledgerPath, String(partition)));
-  const ledgers = ledgerPaths.map((path) => openLedger({ path, readOnly: true }));
-  const exports = createExportPool({ ledgerPaths, threads: EXPORT_THREADS });
+  const ledgers = stores.ledgerPaths.map((path) => openLedger({ path, readOnly: true }));
+  const exports = createExportPool({ ledgerPaths: stores.ledgerPaths, threads: EXPORT_THREADS });
   const adminKeyFile = join(config.dataDir, "admin.key");
   const adminKey = await keys.ensureAdminKey(adminKeyFile);
-  const missing = new Set(["templates have not been read yet"]);
-  const unreadiness = (): string[] => [...missing];
+  const missing = new Set(["the templates have not been read yet"]);
   const isSimulated = simulator !== null;
-  const parts = {
-    config,
-    registry,
-    keys,
-    stream,
-    ledgers,
-    threads,
-    exports,
-    figures,
-    templates,
-    unreadiness,
-    isSimulated,
-    log,
+  const unreadiness = (): string[] => [
+    ...missing,
+    ...(stores.stream.failure() === null ? [] : ["the stream cannot be written"]),
+  ];
+  const onStreamFailure = (): void => {
+    const failure = stores.stream.failure();
+    if (failure === null) return;
+    log.error("stream.failed", { ...failure });
+    // A full disk may be freed, and until then callers get 503. After a failed fsync nothing can be trusted any more.
+    if (failure.kind === "broken") options.onFatal?.(new EngineError("ERR_STREAM_WRITE", failure.message));
   };
-  const server = await startFront(parts);
+  const parts = { ...stores, config, ledgers, threads, exports, figures, templates, isSimulated, log };
+  const server = await startFront({ ...parts, unreadiness, onStreamFailure });
   const url = `http://${config.server.host}:${server.port}`;
   await simulator?.setWebhookUrl(`${url}/webhooks/whatsapp`);
   await sync.firstRound;
@@ -138,15 +129,42 @@ export async function startEngine(options: StartOptions): Promise<Engine> {
     server.close();
     await exports.close();
     await Promise.all(ledgers.map((ledger) => ledger.close()));
-    await stream.close();
-    await keys.close();
-    await store.close();
     await simulator?.close();
-    unlock();
+    await stores.close();
     log.info("engine.stopped");
   });
   const campaigns = (): string[] => registry.list().map(({ definition }) => definition.id);
   return { url, config, adminKey, adminKeyFile, isSimulated, simulator, campaigns, stop };
+}
+
+interface Stores {
+  readonly stream: LmdbStream;
+  readonly keys: KeyStore;
+  readonly registry: CampaignRegistry;
+  /** One a partition, in their order. */
+  readonly ledgerPaths: readonly string[];
+  close(): Promise<void>;
+}
+
+async function openStores(config: EngineConfig, log: Log): Promise<Stores> {
+  const { dataDir, senders } = config;
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const unlock = takeLockFile(join(dataDir, "engine.lock"));
+  const stream = openLmdbStream({ path: join(dataDir, "stream"), log });
+  const keys = openKeyStore({ path: join(dataDir, "keys"), clock: systemClock, randomBytes });
+  const store = await openCampaignStore({ path: join(dataDir, "campaigns") });
+  return {
+    stream,
+    keys,
+    registry: createRegistry({ store, compile: compileCampaign, senders, log }),
+    ledgerPaths: Array.from({ length: PARTITIONS }, (_, partition) => join(dataDir, "ledger", String(partition))),
+    close: async () => {
+      await stream.close();
+      await keys.close();
+      await store.close();
+      unlock();
+    },
+  };
 }
 
 async function readConfig(
@@ -185,19 +203,18 @@ function readCampaigns(
 interface ThreadParts {
   readonly options: StartOptions;
   readonly config: EngineConfig;
-  readonly registry: CampaignRegistry;
+  readonly stores: Stores;
   readonly figures: Figures;
-  readonly stream: ReturnType<typeof openLmdbStream>;
-  readonly ledgerPath: string;
   readonly log: Log;
 }
 
-function startThreads({ options, config, registry, figures, stream, ledgerPath, log }: ThreadParts): ActorThreads {
+function startThreads({ options, config, stores, figures, log }: ThreadParts): ActorThreads {
+  const { registry, stream, ledgerPaths } = stores;
   return new ActorThreads({
     count: config.workers,
     start: {
       streamPath: join(config.dataDir, "stream"),
-      ledgerPath,
+      ledgerPaths,
       whatsapp: config.whatsapp,
       logLevel: options.logLevel ?? "info",
     },

@@ -5,7 +5,7 @@ import { isReplayable } from "./actor/record-transition.ts";
 import type { MessageArchive, ReplayQuery } from "./api/operators-api-deps.ts";
 import type { ExportPool } from "./export-pool.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
-import { searchMessages } from "./ledger/message-search.ts";
+import { isSearchCursor, searchMessages } from "./ledger/message-search.ts";
 import { decodeMessageId, type MessageId } from "./message/ids.ts";
 
 /** Messages looked at for a replay at a time. */
@@ -23,6 +23,7 @@ export function createMessageArchive(deps: {
   return {
     find: async (messageId) => ledgers[decodeMessageId(messageId)?.partition ?? -1]?.get(messageId),
     search: async ({ campaign, ...query }) => {
+      if (query.cursor !== undefined && !isSearchCursor(query.cursor)) return { kind: "invalid_cursor" };
       const page = searchMessages(ledgers, { campaignNumber: campaign.number, ...query });
       return { kind: "page", records: page.items, cursor: page.cursor };
     },

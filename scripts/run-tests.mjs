@@ -32,8 +32,12 @@ runner.stdout.on("data", (chunk) => {
   tail = (tail + chunk).slice(-1_000_000);
 });
 
+/** One of the runner's closing figures. */
+function count(name) {
+  return Number(tail.match(new RegExp(`^ℹ ${name} (\\d+)$`, "m"))?.[1] ?? Number.NaN);
+}
+
 runner.on("close", (code) => {
-  const count = (name) => Number(tail.match(new RegExp(`^ℹ ${name} (\\d+)$`, "m"))?.[1] ?? Number.NaN);
   const failed = count("fail") + count("cancelled");
   process.stdout.write(`\n${count("pass")} passed, ${failed} failed, ${count("skipped") + count("todo")} skipped\n`);
   process.exit(code === 0 && failed === 0 && count("pass") > 0 ? 0 : 1);

@@ -12,8 +12,8 @@ export interface ThreadStart {
   readonly logLevel: "info" | "warn" | "error" | "silent";
   readonly partitions: readonly number[];
   readonly streamPath: string;
-  /** The ledger of partition p is the folder `<ledgerPath>/<p>`. */
-  readonly ledgerPath: string;
+  /** The ledgers' folders by partition. */
+  readonly ledgerPaths: readonly string[];
   readonly whatsapp: { readonly baseUrl: string; readonly apiVersion: string };
   readonly senders: readonly SenderConfig[];
   readonly campaigns: readonly ThreadCampaign[];

@@ -6,8 +6,8 @@ import { problem, type HttpResponse } from "../runtime/http.ts";
 import type { MessageFilter } from "./operators-api-deps.ts";
 import type { RequestFault } from "./request-body.ts";
 
-export const SEARCH_LIMIT_DEFAULT = 100;
-export const SEARCH_LIMIT_MAX = 1_000;
+const SEARCH_LIMIT_DEFAULT = 100;
+const SEARCH_LIMIT_MAX = 1_000;
 
 export interface SearchQuery extends MessageFilter {
   readonly limit: number;

@@ -7,7 +7,6 @@ import {
   campaignNotFound,
   coversCampaign,
   firstParam,
-  list,
   needAdmin,
   needAnyRead,
   needReadOfCampaign,
@@ -15,7 +14,8 @@ import {
   type Allowed,
 } from "./answer-route.ts";
 import { invalidQuery, parseExportQuery, parseSearchQuery, parseTime } from "./message-query.ts";
-import { messageView, messageViewWithTimeline } from "./message-view.ts";
+import { messageListJson } from "./message-json.ts";
+import { messageViewWithTimeline } from "./message-view.ts";
 import type { CampaignEntry, CsvSink, MessageFilter, OperatorsApiDeps } from "./operators-api-deps.ts";
 import { compileBody, invalidBody, NO_BODY_BYTES_MAX, type RequestFault } from "./request-body.ts";
 
@@ -82,7 +82,8 @@ async function searchMessages(
   if (page.kind === "invalid_cursor") {
     return invalidQuery([{ parameter: "cursor", message: "cursor is not one that this search handed out." }]);
   }
-  return list(page.records.map(messageView), page.cursor);
+  const headers = { "content-type": "application/json" };
+  return { status: 200, headers, body: messageListJson(page.records, page.cursor) };
 }
 
 async function findMessage(deps: MessageRouteDeps, messageId: string, access: Allowed): Promise<HttpResponse> {

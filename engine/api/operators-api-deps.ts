@@ -56,7 +56,7 @@ export interface CampaignEntry {
   readonly urlToken: string | null;
 }
 
-export interface CampaignAdministration {
+interface CampaignAdministration {
   get(id: string): CampaignEntry | undefined;
   list(): readonly CampaignEntry[];
   /** An API body → a definition with its defaults, or every fault of it. Looks at the shape only. */
@@ -66,11 +66,11 @@ export interface CampaignAdministration {
   setStatus(id: string, status: CampaignStatus): Promise<CampaignChange>;
 }
 
-export type CampaignCheck =
+type CampaignCheck =
   | { readonly kind: "valid"; readonly definition: CampaignDefinition }
   | { readonly kind: "invalid"; readonly faults: readonly CampaignFault[] };
 
-export type CampaignPut =
+type CampaignPut =
   | { readonly kind: "stored"; readonly entry: CampaignEntry; readonly isNew: boolean }
   /** It can never work as it is (pre-flight); nothing was stored. */
   | { readonly kind: "refused"; readonly faults: readonly CampaignFault[] }
@@ -101,7 +101,7 @@ export interface KeyView {
   readonly revokedAtMs: number | null;
 }
 
-export interface KeyAdministration {
+interface KeyAdministration {
   /** `key` is the whole key, which is never to be seen again. */
   create(request: {
     readonly name: string;
@@ -141,7 +141,7 @@ export interface MessageArchive {
   replay(query: ReplayQuery): Promise<{ readonly requeued: number }>;
 }
 
-export type MessagePage =
+type MessagePage =
   | {
       readonly kind: "page";
       readonly records: readonly MessageRecord[];
@@ -212,7 +212,7 @@ export interface SenderView {
   readonly templates: number | null;
 }
 
-export interface Readiness {
+interface Readiness {
   readonly isReady: boolean;
   /** What is still missing, in words. */
   readonly reasons: readonly string[];

@@ -360,6 +360,7 @@ function idOf({ definition }: DeclaredCampaign): string {
 }
 
 function isSameEntry(left: CampaignEntry, right: CampaignEntry): boolean {
+  if (left === right) return true;
   const { compiled: leftCompiled, ...leftRest } = left;
   const { compiled: rightCompiled, ...rightRest } = right;
   return leftCompiled === rightCompiled && isSameContent(leftRest, rightRest);

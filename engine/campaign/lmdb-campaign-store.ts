@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 
 import { open } from "lmdb";
-import type { Database, RootDatabase } from "lmdb";
+import type { Database, RootDatabase, RootDatabaseOptionsWithPath } from "lmdb";
 
 import type { CampaignDefinition } from "../message/campaign.ts";
 import { EngineError, messageOf } from "../runtime/errors.ts";
@@ -29,8 +29,14 @@ const SECRET_BYTES = 32;
  * @throws EngineError ERR_LEDGER_WRITE when a new store cannot be written.
  */
 export async function openCampaignStore(options: { readonly path: string }): Promise<LmdbCampaignStore> {
-  // A VM snapshot or a volume that lost writes keeps the boot id: safeRestore trusts only what was flushed.
-  const settings = { path: options.path, maxDbs: TABLES_MAX, safeRestore: true, noSubdir: false };
+  const settings: RootDatabaseOptionsWithPath & { safeRestore: boolean; permissionsMode: number } = {
+    path: options.path,
+    maxDbs: TABLES_MAX,
+    // A VM snapshot or a volume that lost writes keeps the boot id: trust only what was flushed.
+    safeRestore: true,
+    // Definitions hold secrets. Not in lmdb's typings; read by its native open.
+    permissionsMode: 0o600,
+  };
   const store = new StoreTables(open(settings));
   await store.ensureSecret();
   return store;

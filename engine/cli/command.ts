@@ -33,7 +33,7 @@ export interface CommandCall {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-export interface OptionValues {
+interface OptionValues {
   text(name: string): string | undefined;
   texts(name: string): readonly string[];
   has(name: string): boolean;

@@ -15,7 +15,7 @@ export interface DemoAudit {
   readonly disagreements: readonly string[];
 }
 
-export interface FailureCount {
+interface FailureCount {
   readonly status: string;
   readonly errorCode: string;
   readonly reason: string;

@@ -17,7 +17,7 @@ export const doctorCommand: Command = {
   run: examine,
 };
 
-export interface Finding {
+interface Finding {
   readonly subject: string;
   readonly state: "ok" | "warning" | "fault";
   readonly message: string;

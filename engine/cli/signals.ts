@@ -3,7 +3,7 @@
 
 import type { Terminal } from "./stdout-terminal.ts";
 
-export const SHUTDOWN_GRACE_MS = 30_000;
+const SHUTDOWN_GRACE_MS = 30_000;
 
 /** Resolves with the first signal's name. */
 export function firstSignal(): Promise<NodeJS.Signals> {

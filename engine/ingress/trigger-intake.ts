@@ -9,13 +9,7 @@ import type { Log } from "../runtime/log.ts";
 import { bodyHash, createDedupeDesk, dedupeKey, type DedupeDesk, type DedupeValue } from "./dedupe.ts";
 import type { Claim, GroupCommit } from "./group-commit.ts";
 import type { Payload } from "./payload.ts";
-import {
-  overloaded,
-  wholeFault,
-  type Door,
-  type ItemResult,
-  type ResponseHeaders,
-} from "./trigger-answers.ts";
+import { overloaded, wholeFault, type Door, type ItemResult, type ResponseHeaders } from "./trigger-answers.ts";
 import type { PayloadFault, TriggerCampaign } from "./trigger-campaign.ts";
 
 export interface IntakeDeps {

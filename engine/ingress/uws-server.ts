@@ -83,17 +83,15 @@ export async function startUwsServer(options: UwsServerOptions): Promise<UwsServ
   };
 }
 
-type ListenOn = (host: string, port: number, options: number, call: (socket: us_listen_socket | false) => void) => void;
-
 function listen(app: TemplatedApp, { host, port }: UwsServerOptions): Promise<us_listen_socket> {
-  // The native function takes host and options together; the declarations only know them apart.
-  const listenOn: ListenOn = Function.prototype.bind.call(app.listen, app);
   return new Promise((resolve, reject) => {
-    listenOn(host, port, LISTEN_EXCLUSIVELY, (socket) => {
+    const listening = (socket: us_listen_socket | false): void => {
       if (socket !== false) return resolve(socket);
       const message = `Cannot listen on ${host}:${port}: another process does, or the address is not this machine's.`;
       reject(new EngineError("ERR_INGRESS_LISTEN", message));
-    });
+    };
+    // The native function takes host and options together; the declarations know only one or the other.
+    Reflect.apply(Reflect.get(app, "listen"), app, [host, port, LISTEN_EXCLUSIVELY, listening]);
   });
 }
 

@@ -42,9 +42,14 @@ const CURSOR = /^[0-9a-hjkmnp-tv-z]{18}$/;
 /** Greater than every character of an id. */
 const AFTER_ALL = "~";
 
+/** Whether the text can be the cursor of a page. */
+export function isSearchCursor(text: string): boolean {
+  return CURSOR.test(text);
+}
+
 /** @param ledgers one a partition, in their order. */
 export function searchMessages(ledgers: readonly SearchableLedger[], query: MessageQuery): MessagePage {
-  if (query.cursor !== undefined && !CURSOR.test(query.cursor)) return { items: [], cursor: null };
+  if (query.cursor !== undefined && !isSearchCursor(query.cursor)) return { items: [], cursor: null };
   const rows = query.phone === undefined ? newestFirst(ledgers, query) : rowsOfPhone(ledgers, query, query.phone);
   const limit = Math.min(query.limit, SEARCH_ITEMS_MAX);
   const items: MessageRecord[] = [];

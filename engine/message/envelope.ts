@@ -31,6 +31,7 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
 
 /** Trusts its input: only this module writes envelopes, and the stream keeps their bytes whole. */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by encodeEnvelope
   const packed = packr.unpack(bytes) as Packed;
   if (packed[0] === "e1") {
     return {

@@ -35,6 +35,7 @@ const GROUP_LENGTHS = { campaign: 8, time: 10, origin: 8 } as const;
 const UINT32 = 2 ** 32;
 
 export function encodeMessageId(address: MessageAddress): MessageId {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this is where the brand is given
   return (campaignPrefix(address.partition, address.campaignNumber) +
     encode(address.acceptedAtMs, GROUP_LENGTHS.time) +
     encode(address.node * UINT32 + address.sequence, GROUP_LENGTHS.origin)) as MessageId;

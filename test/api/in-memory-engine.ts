@@ -237,7 +237,7 @@ export interface Answer {
 }
 
 /** What the tests look at, of whatever the routes answer; each answer has some of it. */
-export interface AnswerBody {
+interface AnswerBody {
   readonly code: string;
   readonly detail: string;
   readonly errors: readonly {

@@ -40,6 +40,14 @@ const claimOf = (sequence: number): Claim => ({
   bodyHash: "",
 });
 
+/** `partition:kind:count` of each envelope. */
+function items(batch: CommitBatch | undefined): string[] {
+  return (batch?.envelopes ?? []).map(({ partition, bytes }) => {
+    const envelope = decodeEnvelope(bytes);
+    return `${partition}:${envelope.kind}:${envelope.kind === "events" ? envelope.events.length : envelope.updates.length}`;
+  });
+}
+
 /** A stream whose appends settle when the test says so, and a turn of the event loop that ends when it says so. */
 function stage(waitingItemsMax?: number) {
   const batches: CommitBatch[] = [];
@@ -63,18 +71,13 @@ function stage(waitingItemsMax?: number) {
     else next?.reject(error);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  const items = (batch: CommitBatch | undefined): string[] =>
-    (batch?.envelopes ?? []).map(({ partition, bytes }) => {
-      const envelope = decodeEnvelope(bytes);
-      return `${partition}:${envelope.kind}:${envelope.kind === "events" ? envelope.events.length : envelope.updates.length}`;
-    });
-  return { commit, batches, deferred, faults, endTurn, settle, items };
+  return { commit, batches, deferred, faults, endTurn, settle };
 }
 
 const nothing = (): void => {};
 
 test("commits at the end of the turn when idle, and answers only after the append", async () => {
-  const { commit, batches, endTurn, settle, items } = stage();
+  const { commit, batches, endTurn, settle } = stage();
   const answers: unknown[] = [];
   commit.submit(3, event(1), [], (error) => answers.push(error));
   commit.submit(3, event(2), [], (error) => answers.push(error));
@@ -87,7 +90,7 @@ test("commits at the end of the turn when idle, and answers only after the appen
 });
 
 test("collects while a commit runs and starts the next one by itself, never two at once", async () => {
-  const { commit, batches, deferred, endTurn, settle, items } = stage();
+  const { commit, batches, deferred, endTurn, settle } = stage();
   commit.submit(0, event(1), [], nothing);
   endTurn();
   for (let sequence = 2; sequence < 12; sequence++) commit.submit(sequence % 2, event(sequence), [], nothing);
@@ -99,7 +102,7 @@ test("collects while a commit runs and starts the next one by itself, never two 
 });
 
 test("keeps order, claims and updates in the batch of their events", async () => {
-  const { commit, batches, endTurn, items } = stage();
+  const { commit, batches, endTurn } = stage();
   commit.submit(1, event(1), [claimOf(1)], nothing);
   commit.submitUpdates(1, [update(7), update(8)], nothing);
   commit.submit(1, event(2), [claimOf(2), claimOf(3)], nothing);
@@ -114,7 +117,7 @@ test("keeps order, claims and updates in the batch of their events", async () =>
 });
 
 test("cuts envelopes at 256 items", () => {
-  const { commit, batches, endTurn, items } = stage();
+  const { commit, batches, endTurn } = stage();
   for (let sequence = 0; sequence < 513; sequence++) commit.submit(0, event(sequence), [], nothing);
   commit.submitUpdates(
     0,
@@ -132,7 +135,7 @@ test("cuts envelopes at 256 items", () => {
 });
 
 test("cuts envelopes at 256 KB, and gives a larger event one of its own", () => {
-  const { commit, batches, endTurn, items } = stage();
+  const { commit, batches, endTurn } = stage();
   const sizes = [200_000, 100_000, 300_000, 10, 10];
   sizes.forEach((size, index) => commit.submit(0, event(index, "x".repeat(size)), [], nothing));
   endTurn();

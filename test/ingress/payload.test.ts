@@ -18,7 +18,7 @@ function parse(body: string | Buffer, options: Options = {}): ParsedPayload {
   return parsePayload({
     contentType: "type" in options ? options.type : "application/json",
     contentEncoding: options.encoding,
-    body: Buffer.from(body as string),
+    body: typeof body === "string" ? Buffer.from(body) : body,
     isLenient: options.isLenient ?? false,
   });
 }
@@ -99,6 +99,11 @@ test("never makes JSON of what is none", () => {
   for (const text of bad) assert.equal(parse(text).kind, "malformed", text);
 });
 
+function exactNumber(text: string): unknown {
+  const isBig = isIntegerText(text) && !/[eE]/.test(text) && !Number.isSafeInteger(Number(text));
+  return isBig ? text : Number(text);
+}
+
 test("agrees with lossless-json on every document with big integers", () => {
   const big = fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }).map((value) => `@${value}@`);
   const { tree } = fc.letrec((tie) => ({
@@ -117,11 +122,7 @@ test("agrees with lossless-json on every document with big integers", () => {
   fc.assert(
     fc.property(tree, fc.constantFrom(undefined, 1), (value, indent) => {
       const text = JSON.stringify(value, null, indent).replaceAll(/"@(-?\d+)@"/g, "$1");
-      const number = (digits: string): unknown =>
-        isIntegerText(digits) && !/[eE]/.test(digits) && !Number.isSafeInteger(Number(digits))
-          ? digits
-          : Number(digits);
-      assert.deepEqual(JSON.parse(quoteBigIntegers(text)), parseLossless(text, undefined, number));
+      assert.deepEqual(JSON.parse(quoteBigIntegers(text)), parseLossless(text, undefined, exactNumber));
     }),
   );
 });
@@ -201,8 +202,8 @@ test("nests at most 32 levels, in an array of events as alone", () => {
 });
 
 test("an array holds 1 to 1,000 events", () => {
-  assert.equal(parse(JSON.stringify(Array(1000).fill({}))).kind, "many");
-  const tooLong = parse(JSON.stringify(Array(1001).fill({})));
+  assert.equal(parse(`[${"{},".repeat(999)}{}]`).kind, "many");
+  const tooLong = parse(`[${"{},".repeat(1000)}{}]`);
   assert.deepEqual([tooLong.kind, tooLong.kind === "invalid" && tooLong.code], ["invalid", "too_long"]);
   const empty = parse("[]");
   assert.deepEqual([empty.kind, empty.kind === "invalid" && empty.code], ["invalid", "required"]);

@@ -15,11 +15,16 @@ const refused: string[] = [];
 const state = { secrets: ["app-secret", "old-secret"], verifyToken: "verify-me", failure: null as Error | null };
 let gate = Promise.resolve();
 
+function notificationOf(text: string): WebhookNotification {
+  const notification: WebhookNotification = JSON.parse(text);
+  return notification;
+}
+
 const log = memoryLog();
 const routes = createWhatsAppWebhookRoutes({
   appSecrets: () => state.secrets,
   verifyToken: () => state.verifyToken,
-  parse: (text) => (text.startsWith("{") ? (JSON.parse(text) as WebhookNotification) : { kind: "malformed" }),
+  parse: (text) => (text.startsWith("{") ? notificationOf(text) : { kind: "malformed" }),
   commit: createGroupCommit({
     append: async (batch) => {
       await gate;
@@ -45,11 +50,22 @@ afterEach(() => {
 
 function update(partition: number, sequence = 1): StatusUpdate {
   const messageId = encodeMessageId({ partition, campaignNumber: 1, acceptedAtMs: 1, node: 0, sequence });
-  return { messageId, attempt: 1, status: "sent", wamid: "w", atMs: 1, errorCode: null, errorReason: "", pricingCategory: "" };
+  return {
+    messageId,
+    attempt: 1,
+    status: "sent",
+    wamid: "w",
+    atMs: 1,
+    errorCode: null,
+    errorReason: "",
+    pricingCategory: "",
+  };
 }
 
-const bodyOf = (updates: StatusUpdate[], notifications: unknown[] = []): string => JSON.stringify({ updates, unmatched: 0, notifications });
-const sign = (body: string, secret = "app-secret"): string => `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
+const bodyOf = (updates: StatusUpdate[], notifications: unknown[] = []): string =>
+  JSON.stringify({ updates, unmatched: 0, notifications });
+const sign = (body: string, secret = "app-secret"): string =>
+  `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
 
 function post(body: string, signature: string | null = sign(body)): Promise<Response> {
   return fetch(URL, { method: "POST", body, headers: signature === null ? {} : { "x-hub-signature-256": signature } });
@@ -64,7 +80,12 @@ test("echoes the challenge to who knows the verify token", async () => {
 });
 
 test("403 for a wrong token, another mode, and while none is configured", async () => {
-  for (const query of ["hub.mode=subscribe&hub.verify_token=guess&hub.challenge=1", "hub.mode=unsubscribe&hub.verify_token=verify-me&hub.challenge=1", "hub.mode=subscribe&hub.challenge=1", ""]) {
+  for (const query of [
+    "hub.mode=subscribe&hub.verify_token=guess&hub.challenge=1",
+    "hub.mode=unsubscribe&hub.verify_token=verify-me&hub.challenge=1",
+    "hub.mode=subscribe&hub.challenge=1",
+    "",
+  ]) {
     assert.equal((await challenge(query)).status, 403, query);
   }
   state.verifyToken = "";
@@ -79,7 +100,9 @@ test("answers 200 only when the statuses are durable, each in its message's part
   assert.deepEqual([batches.length, notified.length], [0, 0]);
   opening.resolve();
   assert.equal((await pending).status, 200);
-  const stored = batches.flatMap(({ envelopes }) => envelopes.map(({ partition, bytes }) => [partition, decodeEnvelope(bytes)] as const));
+  const stored = batches.flatMap(({ envelopes }) =>
+    envelopes.map(({ partition, bytes }) => [partition, decodeEnvelope(bytes)] as const),
+  );
   assert.deepEqual(stored, [
     [1, { kind: "statuses", updates: [update(1, 1), update(1, 3)] }],
     [6, { kind: "statuses", updates: [update(6, 2)] }],
@@ -94,7 +117,14 @@ test("takes a signature by either of two live secrets", async () => {
 
 test("401 for a missing or wrong signature, and nothing is stored", async () => {
   const body = bodyOf([update(1)]);
-  for (const signature of [null, "", sign(body, "guess"), sign(`${body} `), sign(body).slice("sha256=".length), sign(body).replace("sha256=", "sha1=")]) {
+  for (const signature of [
+    null,
+    "",
+    sign(body, "guess"),
+    sign(`${body} `),
+    sign(body).slice("sha256=".length),
+    sign(body).replace("sha256=", "sha1="),
+  ]) {
     assert.equal((await post(body, signature)).status, 401, signature ?? "none");
   }
   state.secrets = [""];

@@ -16,7 +16,8 @@ const HEADER = "/api/campaigns/by-header/trigger";
 const PATH = "/api/campaigns/by-path/trigger";
 
 const keyed = (key: string): { headers: Record<string, string> } => ({ headers: { "idempotency-key": key } });
-const ids = (answer: Answer): string[] => answer.json["results"].map(({ messageId }: { messageId: string }) => messageId);
+const ids = (answer: Answer): string[] =>
+  answer.json["results"].map(({ messageId }: { messageId: string }) => messageId);
 
 test("the same key and body is answered with the first message id", async () => {
   const first = await trigger(stage, ANN, keyed("k1"));
@@ -46,7 +47,10 @@ test("a rejected event claims nothing", async () => {
 test("a key has 1 to 255 characters", async () => {
   assert.equal((await trigger(stage, ANN, keyed("k".repeat(255)))).status, 202);
   const long = await trigger(stage, ANN, keyed("k".repeat(256)));
-  assert.deepEqual([long.status, long.json["errors"][0].code, long.json["errors"][0].attribute], [422, "too_long", "Idempotency-Key"]);
+  assert.deepEqual(
+    [long.status, long.json["errors"][0].code, long.json["errors"][0].attribute],
+    [422, "too_long", "Idempotency-Key"],
+  );
 });
 
 test("twins in flight become one message; the later wait for the first one's commit", async () => {
@@ -79,7 +83,11 @@ test("twins of an event that could not be stored are told so, and leave nothing 
 test("the campaign's header decides alone, whatever the body", async () => {
   const headers = { "x-shopify-webhook-id": "w1" };
   const first = await trigger(stage, ANN, { path: HEADER, headers });
-  const second = await trigger(stage, { ...ANN, name: "Bob" }, { path: HEADER, headers: { ...headers, "idempotency-key": "other" } });
+  const second = await trigger(
+    stage,
+    { ...ANN, name: "Bob" },
+    { path: HEADER, headers: { ...headers, "idempotency-key": "other" } },
+  );
   assert.deepEqual([second.status, second.json], [202, { ...first.json, duplicate: true }]);
 });
 
@@ -88,13 +96,30 @@ test("without a value at the campaign's source an Idempotency-Key holds, and wit
   const second = await trigger(stage, ANN, { path: HEADER, ...keyed("fallback") });
   assert.deepEqual([first.json["duplicate"], second.json["duplicate"]], [false, true]);
   const blank = { "x-shopify-webhook-id": " " };
-  const answers = [await trigger(stage, ANN, { path: HEADER, headers: blank }), await trigger(stage, ANN, { path: HEADER, headers: blank })];
-  assert.deepEqual(answers.map(({ json }) => json["duplicate"]), [false, false]);
+  const answers = [
+    await trigger(stage, ANN, { path: HEADER, headers: blank }),
+    await trigger(stage, ANN, { path: HEADER, headers: blank }),
+  ];
+  assert.deepEqual(
+    answers.map(({ json }) => json["duplicate"]),
+    [false, false],
+  );
 });
 
 test("the campaign's path tells events apart, also within one array", async () => {
-  const { json } = await trigger(stage, [{ ...ANN, id: 1 }, { ...ANN, id: 2 }, { ...ANN, id: 1, name: "Bob" }], { path: PATH });
-  assert.deepEqual(json["results"].map(({ duplicate }: { duplicate: boolean }) => duplicate), [false, false, true]);
+  const { json } = await trigger(
+    stage,
+    [
+      { ...ANN, id: 1 },
+      { ...ANN, id: 2 },
+      { ...ANN, id: 1, name: "Bob" },
+    ],
+    { path: PATH },
+  );
+  assert.deepEqual(
+    json["results"].map(({ duplicate }: { duplicate: boolean }) => duplicate),
+    [false, false, true],
+  );
   assert.equal(json["results"][0].messageId, json["results"][2].messageId);
   const again = await trigger(stage, { ...ANN, id: 2 }, { path: PATH });
   assert.deepEqual(again.json, { status: "accepted", messageId: json["results"][1].messageId, duplicate: true });
@@ -135,7 +160,10 @@ test("with the real stream: 200 parallel copies are one message, and after a res
   const log = memoryLog();
   const send = async (): Promise<Answer[]> => {
     const stream = openLmdbStream({ path, log });
-    const doors = await startTriggers({ append: (batch) => stream.append(batch), findClaim: (key) => stream.findClaim(key) });
+    const doors = await startTriggers({
+      append: (batch) => stream.append(batch),
+      findClaim: (key) => stream.findClaim(key),
+    });
     const answers = await Promise.all(Array.from({ length: 200 }, () => trigger(doors, ANN, keyed("delivery"))));
     await doors.close();
     await stream.close();

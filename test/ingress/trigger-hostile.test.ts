@@ -7,7 +7,10 @@ import { ANN, campaignOf, startTriggers, trigger } from "./trigger-kit.ts";
 
 const stage = await startTriggers();
 after(() => stage.close());
-stage.campaigns.set("shop", campaignOf("shop", 2, { auth: { type: "hmac", header: "x-signature", encoding: "hex", secrets: ["s"] } }));
+stage.campaigns.set(
+  "shop",
+  campaignOf("shop", 2, { auth: { type: "hmac", header: "x-signature", encoding: "hex", secrets: ["s"] } }),
+);
 
 const ORIGINALS = [
   JSON.stringify({ ...ANN, id: 1, nested: { list: [1, { deep: null }], text: 'quote " and \\ slash' } }),
@@ -15,8 +18,34 @@ const ORIGINALS = [
   '{"phone":"+15550001111","id":820982911946154508,"__proto__":{"phone":"x"},"constructor":{"prototype":1}}',
   "phone=%2B15550001111&name=Ann&__proto__=x",
 ];
-const INSERTS = ['"', "{", "[", "}", "]", ",", ":", "\\", "\\u", "\0", "é", "\ud800", "1e999", "-0", "12345678901234567890", "null", "[".repeat(200), "&", "%", "%zz"];
-const TYPES = ["application/json", "application/json; charset=utf-8", "application/x-www-form-urlencoded", "text/plain"];
+const INSERTS = [
+  '"',
+  "{",
+  "[",
+  "}",
+  "]",
+  ",",
+  ":",
+  "\\",
+  "\\u",
+  "\0",
+  "é",
+  "\ud800",
+  "1e999",
+  "-0",
+  "12345678901234567890",
+  "null",
+  "[".repeat(200),
+  "&",
+  "%",
+  "%zz",
+];
+const TYPES = [
+  "application/json",
+  "application/json; charset=utf-8",
+  "application/x-www-form-urlencoded",
+  "text/plain",
+];
 const EXPECTED = { strict: new Set([200, 202, 400, 415, 422]), lenient: new Set([200, 400]) };
 
 function mutate(below: (limit: number) => number): Buffer {
@@ -41,7 +70,9 @@ test("2,000 mutated bodies at both doors: an answer of the table for each, and n
     const headers = {
       "content-type": TYPES[below(TYPES.length)] ?? "",
       ...(below(3) === 0 ? { "idempotency-key": String(below(20)) } : {}),
-      ...(door === "strict" ? { "x-api-key": stage.key } : { "x-signature": createHmac("sha256", "s").update(body).digest("hex") }),
+      ...(door === "strict"
+        ? { "x-api-key": stage.key }
+        : { "x-signature": createHmac("sha256", "s").update(body).digest("hex") }),
     };
     const path = door === "strict" ? "/api/campaigns/orders/trigger" : "/hooks/shop";
     const response = await fetch(stage.server.url + path, { method: "POST", headers, body: new Uint8Array(body) });

@@ -29,12 +29,12 @@ export function campaignOf(id: string, number: number, more: Partial<TriggerCamp
     matches: (payload) => own(payload, "paid") !== false,
     dedupeValue: (payload) => {
       const value = own(payload, "id");
-      return value === undefined ? undefined : String(value);
+      return value === undefined ? undefined : JSON.stringify(value);
     },
     extract: (payload) => {
       const phone = own(payload, "phone");
       if (typeof phone === "string" && /^\+\d{8,15}$/.test(phone)) {
-        return { kind: "valid", phoneNumber: phone, attributes: { name: String(own(payload, "name") ?? "there") } };
+        return { kind: "valid", phoneNumber: phone, attributes: { name: nameOf(payload) } };
       }
       const code = phone === undefined ? "required" : "invalid_phone_number";
       const fault = { pointer: "/phone", attribute: "phoneNumber", code, message: "A phone number is needed." };
@@ -51,6 +51,11 @@ export function campaignOf(id: string, number: number, more: Partial<TriggerCamp
 function own(payload: unknown, name: string): unknown {
   if (typeof payload !== "object" || payload === null) return undefined;
   return Object.hasOwn(payload, name) ? Reflect.get(payload, name) : undefined;
+}
+
+function nameOf(payload: unknown): string {
+  const name = own(payload, "name");
+  return typeof name === "string" ? name : "there";
 }
 
 export interface TriggerStage {

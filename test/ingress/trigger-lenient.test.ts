@@ -5,7 +5,12 @@ import { after, afterEach, test } from "node:test";
 import type { TriggerAuth } from "../../engine/message/campaign.ts";
 import { ANN, campaignOf, startTriggers, trigger, type Answer } from "./trigger-kit.ts";
 
-const HMAC: TriggerAuth = { type: "hmac", header: "X-Shopify-Hmac-Sha256", encoding: "base64", secrets: ["new", "old"] };
+const HMAC: TriggerAuth = {
+  type: "hmac",
+  header: "X-Shopify-Hmac-Sha256",
+  encoding: "base64",
+  secrets: ["new", "old"],
+};
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const TOKEN = "t0ken-of-thirty-two-characters-xx";
 
@@ -22,12 +27,20 @@ afterEach(() => {
   stage.log.lines.length = 0;
 });
 
-function signed(body: unknown, more: Record<string, string> = {}, secret = "new"): { key: null; headers: Record<string, string> } {
+function signed(
+  body: unknown,
+  more: Record<string, string> = {},
+  secret = "new",
+): { key: null; headers: Record<string, string> } {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  return { key: null, headers: { "x-shopify-hmac-sha256": createHmac("sha256", secret).update(text).digest("base64"), ...more } };
+  return {
+    key: null,
+    headers: { "x-shopify-hmac-sha256": createHmac("sha256", secret).update(text).digest("base64"), ...more },
+  };
 }
 
-const hook = (body: unknown, call = signed(body), path = "/hooks/shop"): Promise<Answer> => trigger(stage, body, { ...call, path });
+const hook = (body: unknown, call = signed(body), path = "/hooks/shop"): Promise<Answer> =>
+  trigger(stage, body, { ...call, path });
 
 test("a signed event gets exactly 200 with status and messageId, by either live secret", async () => {
   for (const secret of ["new", "old"]) {
@@ -81,7 +94,10 @@ test("faults of data are 200 ignored, logged without values, and counted", async
   assert.equal(status, 200);
   assert.deepEqual([json["status"], json["code"], json["errors"].length], ["ignored", "invalid_payload", 2]);
   assert.deepEqual(stage.refused, [["shop", "invalid_payload"]]);
-  assert.deepEqual(stage.log.lines.map(({ event, fields }) => [event, fields["campaignId"], fields["code"]]), [["event.ignored", "shop", "invalid_payload"]]);
+  assert.deepEqual(
+    stage.log.lines.map(({ event, fields }) => [event, fields["campaignId"], fields["code"]]),
+    [["event.ignored", "shop", "invalid_payload"]],
+  );
   assert.equal(JSON.stringify(stage.log.lines).includes("secret-number"), false);
   for (const body of ["5", "[]"]) assert.deepEqual((await hook(body)).json["code"], "invalid_payload");
 });
@@ -91,8 +107,14 @@ test("filtered events and paused campaigns are 200 ignored, logged and counted",
   const paused = await hook(ANN, signed(ANN), "/hooks/resting");
   assert.deepEqual([filtered.status, filtered.json["status"], filtered.json["code"]], [200, "ignored", "filtered"]);
   assert.deepEqual([paused.status, paused.json["status"], paused.json["code"]], [200, "ignored", "campaign_paused"]);
-  assert.deepEqual(stage.refused, [["shop", "filtered"], ["resting", "campaign_paused"]]);
-  assert.deepEqual(stage.log.lines.map(({ fields }) => fields["code"]), ["filtered", "campaign_paused"]);
+  assert.deepEqual(stage.refused, [
+    ["shop", "filtered"],
+    ["resting", "campaign_paused"],
+  ]);
+  assert.deepEqual(
+    stage.log.lines.map(({ fields }) => fields["code"]),
+    ["filtered", "campaign_paused"],
+  );
 });
 
 test("400 for an unreadable body, 413 for a huge one", async () => {
@@ -130,7 +152,12 @@ test("WooCommerce's unsigned ping gets a plain 200, also while the campaign is p
 });
 
 test("nothing but the ping gets in unsigned", async () => {
-  for (const [body, path] of [["webhook_id=7&phone=1", "/hooks/shop"], ["webhook_id=7", "/hooks/none"], ["webhook_id=7", "/hooks/orders"], ["webhook_id=7", "/hooks/linked/wrong"]] as const) {
+  for (const [body, path] of [
+    ["webhook_id=7&phone=1", "/hooks/shop"],
+    ["webhook_id=7", "/hooks/none"],
+    ["webhook_id=7", "/hooks/orders"],
+    ["webhook_id=7", "/hooks/linked/wrong"],
+  ] as const) {
     assert.equal((await hook(body, { key: null, headers: FORM }, path)).status, 401, path);
   }
 });

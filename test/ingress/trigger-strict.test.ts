@@ -29,7 +29,9 @@ test("answers 202 with exactly status, messageId and duplicate, once the event i
   assert.equal(status, 202);
   assert.deepEqual(json, { status: "accepted", messageId: stage.events()[0]?.messageId, duplicate: false });
   assert.equal(headers.get("content-type"), "application/json");
-  assert.deepEqual(stage.events(), [{ messageId: json["messageId"], phoneNumber: ANN.phone, attributes: '{"name":"Ann"}' }]);
+  assert.deepEqual(stage.events(), [
+    { messageId: json["messageId"], phoneNumber: ANN.phone, attributes: '{"name":"Ann"}' },
+  ]);
   assert.deepEqual(stage.accepted, [["orders", false]]);
 });
 
@@ -41,7 +43,9 @@ test("tells the caller how much of its rate is left", async () => {
 });
 
 test("takes a form, a bearer token and a byte-order mark", async () => {
-  const form = await trigger(stage, "phone=%2B15550001111&name=Ann", { headers: { "content-type": "application/x-www-form-urlencoded" } });
+  const form = await trigger(stage, "phone=%2B15550001111&name=Ann", {
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+  });
   const bearer = await trigger(stage, ANN, { key: null, headers: { authorization: `Bearer ${stage.key}` } });
   const marked = await trigger(stage, `\ufeff${JSON.stringify(ANN)}`);
   assert.deepEqual([form.status, bearer.status, marked.status], [202, 202, 202]);
@@ -79,7 +83,11 @@ test("400 malformed_json says where", async () => {
 test("405 and 415", async () => {
   const get = await fetch(`${stage.server.url}/api/campaigns/orders/trigger`);
   assert.deepEqual([get.status, get.headers.get("allow")], [405, "POST"]);
-  assertProblem(await trigger(stage, "<a/>", { headers: { "content-type": "text/xml" } }), 415, "unsupported_media_type");
+  assertProblem(
+    await trigger(stage, "<a/>", { headers: { "content-type": "text/xml" } }),
+    415,
+    "unsupported_media_type",
+  );
   assertProblem(await trigger(stage, "{}", { headers: { "content-encoding": "gzip" } }), 415, "unsupported_media_type");
 });
 
@@ -101,10 +109,13 @@ test("takes a body of 5 MiB", async () => {
 test("422 invalid_payload lists all faults at once", async () => {
   const answer = await trigger(stage, { phone: "none" });
   assertProblem(answer, 422, "invalid_payload");
-  assert.deepEqual(answer.json["errors"].map(({ pointer, attribute, code }: Record<string, string>) => [pointer, attribute, code]), [
-    ["/phone", "phoneNumber", "invalid_phone_number"],
-    ["/name", "name", "invalid_phone_number"],
-  ]);
+  assert.deepEqual(
+    answer.json["errors"].map(({ pointer, attribute, code }: Record<string, string>) => [pointer, attribute, code]),
+    [
+      ["/phone", "phoneNumber", "invalid_phone_number"],
+      ["/name", "name", "invalid_phone_number"],
+    ],
+  );
   assert.deepEqual(stage.refused, [["orders", "invalid_payload"]]);
 });
 
@@ -121,12 +132,18 @@ test("429 rate_limited says when to come back", async () => {
   stage.state.perSecond = 2;
   const answers = [];
   for (let count = 0; count < 3; count++) answers.push(await trigger(stage, ANN, { key }));
-  assert.deepEqual(answers.map(({ status }) => status), [202, 202, 429]);
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [202, 202, 429],
+  );
   const [, , last] = answers;
   assert.ok(last);
   assertProblem(last, 429, "rate_limited");
   const names = ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
-  assert.deepEqual(names.map((name) => last.headers.get(name)), ["1", "2", "0", "1"]);
+  assert.deepEqual(
+    names.map((name) => last.headers.get(name)),
+    ["1", "2", "0", "1"],
+  );
   assert.equal((await trigger(stage, ANN)).status, 202);
 });
 
@@ -170,7 +187,10 @@ test("an array gets a result for every item", async () => {
   assert.equal(status, 202);
   const { results, ...counts } = json;
   assert.deepEqual(counts, { status: "accepted", accepted: 2, rejected: 2, ignored: 1 });
-  assert.deepEqual(results.map((result: { index: number }) => result.index), [0, 1, 2, 3, 4]);
+  assert.deepEqual(
+    results.map((result: { index: number }) => result.index),
+    [0, 1, 2, 3, 4],
+  );
   assert.deepEqual(Object.keys(results[0]), ["index", "messageId", "duplicate"]);
   assert.deepEqual([results[1].error.code, results[1].error.errors.length], ["invalid_payload", 2]);
   assert.equal(results[2].error.errors[0].code, "wrong_type");
@@ -186,7 +206,10 @@ test("an array without faults has the contract's members only", async () => {
 test("422 when every item of an array was rejected, with pointers into the array", async () => {
   const answer = await trigger(stage, [{ phone: "no" }, {}]);
   assertProblem(answer, 422, "invalid_payload");
-  assert.deepEqual(answer.json["errors"].map(({ pointer }: { pointer: string }) => pointer), ["/0/phone", "/0/name", "/1/phone", "/1/name"]);
+  assert.deepEqual(
+    answer.json["errors"].map(({ pointer }: { pointer: string }) => pointer),
+    ["/0/phone", "/0/name", "/1/phone", "/1/name"],
+  );
   assert.equal(answer.json["results"][1].error.code, "invalid_payload");
 });
 
@@ -202,16 +225,22 @@ test("a dry run shows what would be sent, and stores nothing", async () => {
   const path = "/api/campaigns/orders/trigger?dryRun=true";
   const { status, text } = await trigger(stage, ANN, { path });
   assert.equal(status, 200);
-  assert.equal(text, '{"dryRun":true,"phoneNumber":"+15550001111","message":"Hello Ann","request":{"to":"+15550001111"}}');
+  assert.equal(
+    text,
+    '{"dryRun":true,"phoneNumber":"+15550001111","message":"Hello Ann","request":{"to":"+15550001111"}}',
+  );
   assertProblem(await trigger(stage, {}, { path }), 422, "invalid_payload");
   assertProblem(await trigger(stage, { ...ANN, name: "unrenderable" }, { path }), 422, "invalid_payload");
   assertProblem(await trigger(stage, "{", { path }), 400, "malformed_json");
   const many = await trigger(stage, [ANN, {}, { ...ANN, paid: false }], { path });
-  assert.deepEqual(many.json["results"].map((result: object) => Object.keys(result)), [
-    ["index", "phoneNumber", "message", "request"],
-    ["index", "error"],
-    ["index", "status", "code"],
-  ]);
+  assert.deepEqual(
+    many.json["results"].map((result: object) => Object.keys(result)),
+    [
+      ["index", "phoneNumber", "message", "request"],
+      ["index", "error"],
+      ["index", "status", "code"],
+    ],
+  );
   const paused = await trigger(stage, ANN, { path: "/api/campaigns/paused/trigger?dryRun=1" });
   assert.equal(paused.status, 200);
   assert.equal(stage.events().length, before);
@@ -219,7 +248,11 @@ test("a dry run shows what would be sent, and stores nothing", async () => {
 
 test("an unclear wish for a dry run sends nothing", async () => {
   const before = stage.events().length;
-  assertProblem(await trigger(stage, ANN, { path: "/api/campaigns/orders/trigger?dryRun=yes" }), 422, "invalid_payload");
+  assertProblem(
+    await trigger(stage, ANN, { path: "/api/campaigns/orders/trigger?dryRun=yes" }),
+    422,
+    "invalid_payload",
+  );
   assert.equal(stage.events().length, before);
   assert.equal((await trigger(stage, ANN, { path: "/api/campaigns/orders/trigger?dryRun=false" })).status, 202);
 });

@@ -3,7 +3,16 @@ import { after, test } from "node:test";
 
 import type { HttpReply, Route } from "../../engine/runtime/http.ts";
 import { systemClock } from "../../engine/runtime/system-clock.ts";
-import { deferred, echoRoute, exchange, jsonOf, openSocket, readToClose, readUntil, startServer } from "./server-kit.ts";
+import {
+  deferred,
+  echoRoute,
+  exchange,
+  jsonOf,
+  openSocket,
+  readToClose,
+  readUntil,
+  startServer,
+} from "./server-kit.ts";
 
 const BODY_BYTES_MAX = 1000;
 const held = deferred<HttpReply>();

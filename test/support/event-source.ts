@@ -31,12 +31,11 @@ const RETRY_MS = 20;
 export function startEventSource(options: EventSourceOptions): EventSource {
   const accepted: AcceptedPost[] = [];
   const strange: string[] = [];
-  let next = 0;
-  let isStopping = false;
+  const state = { next: 0, isStopping: false };
 
   const worker = async (): Promise<void> => {
-    while (!isStopping && next < (options.eventsMax ?? Number.MAX_SAFE_INTEGER)) {
-      const number = next++;
+    while (!state.isStopping && state.next < (options.eventsMax ?? Number.MAX_SAFE_INTEGER)) {
+      const number = state.next++;
       const campaignId = options.campaigns[number % options.campaigns.length] ?? "";
       const messageId = await postUntilAccepted(options, campaignId, number, strange);
       accepted.push({ number, campaignId, messageId });
@@ -47,7 +46,7 @@ export function startEventSource(options: EventSourceOptions): EventSource {
     accepted,
     strange,
     stop: async () => {
-      isStopping = true;
+      state.isStopping = true;
       await workers;
     },
   };
