@@ -23,7 +23,7 @@ import {
   openEnvironment,
   type Table,
   type WriteFailure,
-} from "./lmdb-commit.ts";
+} from "../runtime/lmdb-commit.ts";
 import { LmdbPhoneIndex } from "./lmdb-phone-index.ts";
 import { AFTER_ALL } from "./phone-key.ts";
 import { decodeRecord, decodeSummary, encodeRecord, summaryOf, type VolatileRow, volatileRows } from "./record.ts";

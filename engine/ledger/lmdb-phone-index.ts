@@ -2,7 +2,7 @@
 
 import type { MessageId } from "../message/ids.ts";
 import type { MessageRecord } from "../message/message-record.ts";
-import type { Table } from "./lmdb-commit.ts";
+import type { Table } from "../runtime/lmdb-commit.ts";
 import { AFTER_ALL, messageIdOfKey, phoneKey, phonePrefix, segmentOfKey, segmentPrefix } from "./phone-key.ts";
 
 /** Rows a segment takes before the next one is begun; phone-key.ts has the measurement. */

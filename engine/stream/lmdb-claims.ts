@@ -12,7 +12,7 @@ import assert from "node:assert/strict";
 import { decodeClaim, encodeClaimValue } from "./claim-record.ts";
 import type { Claim } from "./claim.ts";
 import { ClaimFilter } from "./claim-filter.ts";
-import type { Table } from "./lmdb-commit.ts";
+import type { Table } from "../runtime/lmdb-commit.ts";
 
 const HOUR_MS = 3_600_000;
 /** 72 h are promised; the hour in which they end is kept to its end. */

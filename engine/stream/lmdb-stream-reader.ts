@@ -1,7 +1,7 @@
 // Reads the embedded stream from any thread. A call sees every envelope whose append resolved before it, and holds
 // no read transaction after it: a held one would make the file grow.
 
-import { openEnvironment } from "./lmdb-commit.ts";
+import { openEnvironment } from "../runtime/lmdb-commit.ts";
 import { openStreamTables } from "./lmdb-tables.ts";
 
 export interface ReadEnvelope {

@@ -15,7 +15,7 @@ import {
   type Environment,
   openEnvironment,
   type WriteFailure,
-} from "./lmdb-commit.ts";
+} from "../runtime/lmdb-commit.ts";
 import { LmdbClaims } from "./lmdb-claims.ts";
 import { openStreamTables, type StreamTables } from "./lmdb-tables.ts";
 

@@ -4,7 +4,7 @@
 //   heads      partition             → the newest sequence ever given, so that none is given twice
 //   claims     hour and key, binary  → see lmdb-claims.ts
 
-import type { Environment, Table } from "./lmdb-commit.ts";
+import type { Environment, Table } from "../runtime/lmdb-commit.ts";
 
 export interface StreamTables {
   readonly claims: Table;

@@ -9,7 +9,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { Claim } from "../../engine/stream/claim.ts";
 import { LmdbClaims } from "../../engine/stream/lmdb-claims.ts";
-import { openEnvironment } from "../../engine/stream/lmdb-commit.ts";
+import { openEnvironment } from "../../engine/runtime/lmdb-commit.ts";
 import { openStreamTables } from "../../engine/stream/lmdb-tables.ts";
 
 const HOUR_MS = 3_600_000;

@@ -9,7 +9,7 @@ import { setImmediate as turn } from "node:timers/promises";
 
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { Log } from "../../engine/runtime/log.ts";
-import { openEnvironment } from "../../engine/stream/lmdb-commit.ts";
+import { openEnvironment } from "../../engine/runtime/lmdb-commit.ts";
 import { type Claim, type LmdbStream, openLmdbStream } from "../../engine/stream/lmdb-stream.ts";
 import { openLmdbStreamReader } from "../../engine/stream/lmdb-stream-reader.ts";
 import { openStreamTables } from "../../engine/stream/lmdb-tables.ts";

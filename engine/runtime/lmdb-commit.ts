@@ -2,14 +2,13 @@
 //
 // A failed commit latches the environment: lmdb-js aborts the whole process at the sixth or seventh failed commit on
 // a full disk (malloc corruption, measured), and after an EIO the kernel may report success although pages are
-// gone. So the first failure is the last write; readers go on. engine/stream/lmdb-commit.ts is this file's twin,
-// because stages do not import each other.
+// gone. So the first failure is the last write; readers go on.
 
 import { statfsSync } from "node:fs";
 
 import { type Database, open, type RootDatabaseOptionsWithPath } from "lmdb";
 
-import { EngineError, type ErrorCode, messageOf } from "../runtime/errors.ts";
+import { EngineError, type ErrorCode, messageOf } from "./errors.ts";
 
 /** Binary values only: every table of this engine writes its own bytes. */
 export type Table = Database<Uint8Array>;
