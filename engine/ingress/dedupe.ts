@@ -27,7 +27,7 @@ export function bodyHash(body: Uint8Array): string {
   return hash("sha256", body, "hex").slice(0, KEY_LENGTH);
 }
 
-export type Sighting =
+type Sighting =
   | { readonly kind: "new" }
   | { readonly kind: "committed"; readonly messageId: MessageId }
   | { readonly kind: "inFlight"; readonly first: InFlight }
@@ -35,7 +35,7 @@ export type Sighting =
   | { readonly kind: "reused" };
 
 /** An event between its acceptance and its commit. */
-export interface InFlight {
+interface InFlight {
   readonly messageId: MessageId;
   readonly bodyHash: string;
   /** Called when the first one's commit settles. */

@@ -10,7 +10,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { formatKey, hashSecret, ID_BYTES, isSecretOf, makeKeyText, parseKey, SECRET_BYTES } from "./api-key.ts";
 import type { ApiKey, KeyScope } from "./authentication.ts";
 
-export interface KeyRequest {
+interface KeyRequest {
   readonly name: string;
   readonly scope: KeyScope;
   /** Null or absent: all. */

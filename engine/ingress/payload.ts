@@ -27,9 +27,9 @@ export interface PayloadInput {
   readonly isLenient: boolean;
 }
 
-export const PAYLOAD_ITEMS_MAX = 1000;
+const PAYLOAD_ITEMS_MAX = 1000;
 /** Deeper than any order of any shop; a bound for everything that walks the payload. */
-export const PAYLOAD_DEPTH_MAX = 32;
+const PAYLOAD_DEPTH_MAX = 32;
 const FORM_FIELDS_MAX = 1000;
 
 const JSON_TYPE = /^application\/(?:[a-z0-9!#$&^_.-]+\+)?json$/;

@@ -22,13 +22,13 @@ export interface TriggerCampaign {
   preview(contact: Contact): Preview;
 }
 
-export interface Contact {
+interface Contact {
   /** E.164 with its plus sign. */
   readonly phoneNumber: string;
   readonly attributes: Attributes;
 }
 
-export type Extraction =
+type Extraction =
   | (Contact & { readonly kind: "valid" })
   | { readonly kind: "invalid"; readonly faults: readonly PayloadFault[] };
 
@@ -42,7 +42,7 @@ export interface PayloadFault {
   readonly message: string;
 }
 
-export type Preview =
+type Preview =
   | {
       readonly kind: "rendered";
       readonly message: string;

@@ -32,7 +32,7 @@ const GO_ON = Promise.resolve(true);
 export class UwsReply implements HttpReply {
   /** The server's tick at which the request came; it decides the deadline. */
   readonly startedTick: number;
-  /** True until the body is complete: then the rest of it would be taken for the next request. */
+  /** True until the body is complete: an answer before that ends the connection. */
   closesConnection = false;
   /** Memory that the server holds for the request's body. The server writes it. */
   bodyBytesHeld = 0;

@@ -26,6 +26,8 @@ export interface UwsServerOptions {
   readonly clock: Clock;
   /** From the request's header to its answer, unless it streams; then 503. Default {@link REQUEST_TIMEOUT_MS}. */
   readonly requestTimeoutMs?: number;
+  /** Requests beyond it get 503. Default {@link IN_FLIGHT_MAX}. */
+  readonly inFlightMax?: number;
 }
 
 export interface UwsServer {
@@ -130,16 +132,18 @@ class RequestDesk implements ReplyOwner {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #inFlightMax: number;
   /** In order of arrival, which is the order of their deadlines. */
   readonly #open = new Set<UwsReply>();
   #tick = 0;
   #stopTicking: () => void = () => {};
   #bodyBytesHeld = 0;
 
-  constructor({ log, clock, requestTimeoutMs = REQUEST_TIMEOUT_MS }: UwsServerOptions) {
+  constructor({ log, clock, requestTimeoutMs = REQUEST_TIMEOUT_MS, inFlightMax = IN_FLIGHT_MAX }: UwsServerOptions) {
     this.#log = log;
     this.#clock = clock;
     this.#timeoutMs = requestTimeoutMs;
+    this.#inFlightMax = inFlightMax;
   }
 
   get size(): number {
@@ -185,10 +189,10 @@ class RequestDesk implements ReplyOwner {
     const reply = this.#admit(response, uwsRequest);
     const headers = readHeaders((call) => uwsRequest.forEach(call));
     if (headers === null) return reply.close();
-    if (this.#open.size > IN_FLIGHT_MAX) return reply.send(BUSY);
     const request = new CopiedRequest(uwsRequest, match.parameters, headers, reply);
-    // What is left of an incomplete body would be taken for the next request.
+    // An answer before the body is complete ends the connection: nobody wants the rest.
     reply.closesConnection = true;
+    if (this.#open.size > this.#inFlightMax) return reply.send(BUSY);
     const declaredBytes = Number(headers.get("content-length") ?? 0);
     if (declaredBytes > DISCARDED_BYTES_MAX) return reply.send(tooLarge(match.route.bodyBytesMax));
     this.#readBody(response, reply, match.route.bodyBytesMax, (body) => {

@@ -124,3 +124,23 @@ test("what a killed process had confirmed is there", async (context) => {
   }
   await store.close();
 });
+
+test("on a full disk a write is refused, later ones too, and all before stays", async (context) => {
+  const path = storeFolder(context);
+  // A limit on file size stands in for the full disk.
+  const limited = `trap '' XFSZ; ulimit -f 4096; exec "$0" "$@"`;
+  const writer = spawn("sh", ["-c", limited, process.execPath, WRITER.pathname, path, "20000"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let output = "";
+  writer.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const [exitCode] = await once(writer, "close");
+  assert.equal(exitCode, 0, "no unhandled rejection, no abort, no endless close");
+  const [, dots = "", codes] = /^(\.+)(.*)$/.exec(output) ?? [];
+  assert.equal(codes, "ERR_LEDGER_WRITE ERR_LEDGER_WRITE");
+  const store = await openCampaignStore({ path });
+  assert.equal(store.definitions().length, dots.length);
+  await store.putDefinition(campaignOf());
+  assert.equal(store.numberOf(campaignOf().id), dots.length + 1);
+  await store.close();
+});

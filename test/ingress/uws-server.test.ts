@@ -243,6 +243,20 @@ test("stopListening takes no new connection and closes open ones with their answ
   other.close();
 });
 
+test("answers 503 beyond the limit of requests in flight, and takes more once one is answered", async () => {
+  const first = deferred<HttpReply>();
+  const wait: Route = { ...echoRoute, method: "get", pattern: "/wait", handle: (_, reply) => first.resolve(reply) };
+  const other = await startServer([echoRoute, wait], { inFlightMax: 1 });
+  const waiting = fetch(`${other.url}/wait`);
+  const reply = await first.promise;
+  const refused = await fetch(`${other.url}/echo/a`, { method: "POST", body: "x" });
+  assert.deepEqual([refused.status, (await jsonOf(refused))["code"]], [503, "overloaded"]);
+  reply.send({ status: 200 });
+  await waiting;
+  assert.equal((await fetch(`${other.url}/echo/a`, { method: "POST", body: "x" })).status, 200);
+  other.close();
+});
+
 test("close cuts what is not answered", async () => {
   const first = deferred<HttpReply>();
   const other = await startServer([{ ...echoRoute, method: "get", handle: (_, reply) => first.resolve(reply) }]);
