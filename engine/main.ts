@@ -18,7 +18,7 @@ import type { UwsServer } from "./ingress/uws-server.ts";
 import { openLedger } from "./ledger/lmdb-ledger.ts";
 import { PARTITIONS } from "./message/partition.ts";
 import type { WhatsAppTemplate } from "./message/template.ts";
-import { type CampaignFile, loadCampaignFolder } from "./runtime/campaign-file.ts";
+import { loadCampaignFolder } from "./runtime/campaign-file.ts";
 import { loadConfig } from "./runtime/config-file.ts";
 import type { EngineConfig } from "./runtime/config.ts";
 import { EngineError } from "./runtime/errors.ts";
@@ -83,7 +83,7 @@ export async function startEngine(options: StartOptions): Promise<Engine> {
     registry.setTemplates(templates);
   };
   const sync = startTemplateSync({ ...config, fromFiles, onTemplates, clock: systemClock, log });
-  await registry.setFiles(readCampaigns(join(folder, "campaigns"), options.environment, log));
+  await registry.setFiles(loadCampaignFolder(join(folder, "campaigns"), options.environment).campaigns);
 
   const figures = new Figures(() => systemClock.monotonicMs());
   const threads = startThreads({ options, config, stores, figures, log });
@@ -185,19 +185,6 @@ function readTemplates(folder: string, log: Log): readonly WhatsAppTemplate[] {
   const { templates, faults } = loadTemplateFolder(folder);
   for (const fault of faults) log.error("template.refused", { ...fault });
   return templates;
-}
-
-function readCampaigns(
-  folder: string,
-  environment: StartOptions["environment"],
-  log: Log,
-): readonly Extract<CampaignFile, { kind: "loaded" }>[] {
-  const loaded: Extract<CampaignFile, { kind: "loaded" }>[] = [];
-  for (const file of loadCampaignFolder(folder, environment).campaigns) {
-    for (const fault of file.faults) log.error("campaign.faulty", { ...fault });
-    if (file.kind === "loaded") loaded.push(file);
-  }
-  return loaded;
 }
 
 interface ThreadParts {

@@ -21,7 +21,9 @@ export function prepareProject() {
     .digest("hex");
   if (stampOf(installedStamp) !== lock) {
     say("Installing dependencies (once) …");
-    run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+    // Not `npm ci`: it insists that the lockfile names the optional binaries of all platforms, and a registry that keeps
+    // only some platforms' binaries makes such a lockfile impossible. Versions and hashes still come from the lockfile.
+    run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]);
     writeFileSync(installedStamp, lock);
   }
   const sources = `${process.versions.node.split(".")[0]} ${lock} ${newestChange()}`;
