@@ -48,6 +48,7 @@ const partitions = new Map(ledgers.map((ledger, index) => openPartition(start.pa
 function openPartition(partition: number, ledger: Ledger): [number, Partition] {
   const worker = new Partition({
     partition,
+    streamHead: start.streamHeads[partition] ?? 0,
     ledger,
     readStream: (afterSequence) => stream.read(partition, afterSequence, STREAM_READ),
     send: ({ senderId, body }, done) => {

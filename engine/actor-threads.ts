@@ -19,6 +19,8 @@ export interface ActorThreadsOptions {
   /** Read at each start of a thread, so that a restarted one knows the present. */
   campaigns(): readonly ThreadCampaign[];
   senders(): readonly SenderConfig[];
+  /** A thread of these partitions starts, or starts again. */
+  onStarted(partitions: readonly number[]): void;
   onProgress(progress: PartitionProgress): void;
   onResponseTimes(milliseconds: readonly number[]): void;
   onBlock(senderId: string, block: SenderBlock | null): void;
@@ -87,7 +89,7 @@ export class ActorThreads {
   }
 
   #seat(threadIndex: number, partitions: readonly number[]): { thread: ActorThread; ready: Promise<void> } {
-    const { start, campaigns, senders, log, clock, onFatal } = this.#options;
+    const { start, campaigns, senders, log, clock, onStarted, onFatal } = this.#options;
     const { promise: ready, resolve: onReady } = withResolver();
     const supervisor = superviseThread({
       name: `actor-${threadIndex}`,
@@ -102,6 +104,7 @@ export class ActorThreads {
         return new Worker(new URL("./actor-thread.js", import.meta.url), { workerData, name: `actor-${threadIndex}` });
       },
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only actor-thread.ts speaks here
+      onStarted: () => onStarted(partitions),
       onMessage: (message) => this.#hear(message as FromThread, onReady),
       onGivenUp: (error) => onFatal(error),
       log,

@@ -11,7 +11,10 @@ const MICROSECONDS_PER_MS = 1_000;
 
 interface CampaignFlow {
   requestsAccepted: number;
-  /** Accepted, but not yet seen by an actor thread. */
+  /**
+   * Accepted, but not yet seen by an actor thread. Below zero for a moment when a thread is quicker than we are: it
+   * may read an event between the commit and our answer.
+   */
   underWay: number;
   /** By the problem's code: bounded, because the codes are. */
   readonly refusals: Map<string, number>;
@@ -37,7 +40,7 @@ export class Figures {
 
   /** Messages that are not brought to an end. */
   get waiting(): number {
-    let sum = this.#underWay;
+    let sum = Math.max(0, this.#underWay);
     for (const { waiting } of this.#partitions.values()) sum += waiting;
     return sum;
   }
@@ -67,13 +70,11 @@ export class Figures {
     for (const campaign of progress.campaigns) {
       const flow = this.flowOf(campaign.campaignNumber);
       const before = flow.progress.get(progress.partition);
-      // What a thread reads anew after a start was accepted before it: the count heals at zero.
-      const arrived = Math.min(flow.underWay, Math.max(0, campaign.arrived - (before?.arrived ?? 0)));
+      const arrived = campaign.arrived - (before?.arrived ?? 0);
       flow.underWay -= arrived;
       this.#underWay -= arrived;
-      // A restarted thread counts from zero again.
-      flow.dispatched.add(Math.max(0, campaign.dispatched - (before?.dispatched ?? 0)), nowMs);
-      flow.settled.add(Math.max(0, campaign.settled - (before?.settled ?? 0)), nowMs);
+      flow.dispatched.add(campaign.dispatched - (before?.dispatched ?? 0), nowMs);
+      flow.settled.add(campaign.settled - (before?.settled ?? 0), nowMs);
       flow.progress.set(progress.partition, campaign);
     }
   }
@@ -86,6 +87,11 @@ export class Figures {
   /** Why the sender can send nothing now; null: it can. */
   blockOf(senderId: string): SenderBlock | null {
     return this.#blocks.get(senderId) ?? null;
+  }
+
+  /** The thread of these partitions starts (again): it counts from zero. */
+  threadStarted(partitions: readonly number[]): void {
+    for (const flow of this.#campaigns.values()) for (const partition of partitions) flow.progress.delete(partition);
   }
 
   oldestWaitingAtMs(campaignNumber: number): number | null {

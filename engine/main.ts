@@ -202,11 +202,13 @@ function startThreads({ options, config, stores, figures, log }: ThreadParts): A
     start: {
       streamPath: join(config.dataDir, "stream"),
       ledgerPaths,
+      streamHeads: ledgerPaths.map((_, partition) => stream.lastSequence(partition)),
       whatsapp: config.whatsapp,
       logLevel: options.logLevel ?? "info",
     },
     campaigns: () => threadCampaigns(registry),
     senders: () => Object.values(config.senders),
+    onStarted: (partitions) => figures.threadStarted(partitions),
     onProgress: (progress) => {
       figures.progressed(progress);
       stream.trim(progress.partition, progress.cursor);

@@ -68,7 +68,8 @@ function campaignFigures(parts: OperatorsParts, campaign: CampaignEntry): Campai
     addCounts(counters.byStatus, state.counters.byStatus);
     addCounts(counters.byError, state.counters.byError);
   }
-  const { requestsAccepted, refusals, underWay } = figures.flowOf(number);
+  const { requestsAccepted, refusals, ...flow } = figures.flowOf(number);
+  const underWay = Math.max(0, flow.underWay);
   counters.accepted += underWay;
   addCounts(counters.byStatus, { queued: underWay });
   const refused = [...refusals.values()].reduce((sum, count) => sum + count, 0);

@@ -74,7 +74,7 @@ export interface SendRequest {
 /** Where a campaign stands, of those that a commit changed. */
 export interface CampaignProgress {
   readonly campaignNumber: number;
-  /** Events taken out of the stream since the thread started. */
+  /** Events of this run taken out of the stream since the thread started. */
   readonly arrived: number;
   readonly waiting: number;
   /** Acceptance of the oldest message still in the queue or on its way, epoch milliseconds; null when none is. */
@@ -104,6 +104,8 @@ export interface SenderBlock {
 
 export interface PartitionDeps {
   readonly partition: number;
+  /** Entries after this sequence were accepted by this run of the engine: they count as arrivals. */
+  readonly streamHead: number;
   readonly ledger: PartitionLedger;
   readStream(afterSequence: number): readonly StreamEntry[];
   /** Calls `done` exactly once. */

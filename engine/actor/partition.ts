@@ -10,6 +10,8 @@
 // So a crash at any point loses nothing: the stream is read again from the cursor, queued rows are read back from
 // the ledger, and a row with an intent but no verdict becomes `uncertain`.
 
+import assert from "node:assert/strict";
+
 import { decodeEnvelope } from "../message/envelope.ts";
 import type { AcceptedEvent } from "../message/event.ts";
 import type { MessageId } from "../message/ids.ts";
@@ -57,6 +59,7 @@ export class Partition {
   #isRoundScheduled = false;
   #isReadScheduled = false;
   #isStopping = false;
+  #isAwaitingCampaign = false;
   #onDrained: (() => void) | null = null;
   #unmatchedStatuses = 0;
 
@@ -107,6 +110,8 @@ export class Partition {
     } else {
       this.#senders.give(definition.senderId, { kind: "campaign", settings: definition.settings });
     }
+    if (this.#isAwaitingCampaign) this.#scheduleRead();
+    this.#isAwaitingCampaign = false;
     this.#scheduleRound();
   }
 
@@ -146,12 +151,14 @@ export class Partition {
   // Stream → records
 
   #read(): void {
-    if (this.#isStopping || this.#journal.changeCount >= CHANGES_MAX) return;
+    if (this.#isStopping || this.#isAwaitingCampaign || this.#journal.changeCount >= CHANGES_MAX) return;
     const entries = this.#deps.readStream(this.#readSequence);
     if (entries.length === 0) return;
-    for (const entry of entries) this.#take(entry);
+    for (const entry of entries) {
+      if (!this.#take(entry)) break;
+    }
     this.#scheduleRound();
-    this.#scheduleRead();
+    if (!this.#isAwaitingCampaign) this.#scheduleRead();
   }
 
   /** Further entries wait for their own turn of the event loop, so that verdicts and timers are not starved. */
@@ -164,25 +171,33 @@ export class Partition {
     });
   }
 
-  #take(entry: StreamEntry): void {
+  /**
+   * @returns false for events of a campaign that this thread has not heard of yet: an event can be in the stream
+   * before the news of its campaign is. Nothing is taken then, and reading goes on with that news.
+   */
+  #take(entry: StreamEntry): boolean {
     const envelope = decodeEnvelope(entry.bytes);
-    if (envelope.kind === "events") for (const event of envelope.events) this.#arrive(event);
+    const isOfThisRun = entry.sequence > this.#deps.streamHead;
+    if (envelope.kind === "events" && envelope.events.some((event) => !this.#memory.campaignOf(event.messageId))) {
+      this.#isAwaitingCampaign = true;
+      this.#deps.log.warn("event.awaits_campaign", { partition: this.#deps.partition, sequence: entry.sequence });
+      return false;
+    }
+    if (envelope.kind === "events") for (const event of envelope.events) this.#arrive(event, isOfThisRun);
     else for (const update of envelope.updates) this.#update(update);
     this.#readSequence = entry.sequence;
     this.#journal.consumed(entry.sequence);
+    return true;
   }
 
-  #arrive(event: AcceptedEvent): void {
+  #arrive(event: AcceptedEvent, isOfThisRun: boolean): void {
     const campaign = this.#memory.campaignOf(event.messageId);
-    if (campaign === undefined) {
-      this.#deps.log.error("event.orphaned", { messageId: event.messageId, reason: "its campaign is unknown here" });
-      return;
-    }
+    assert.ok(campaign !== undefined, "an entry is taken only when its campaigns are known");
     // A stream that delivers twice must not make two messages of one event.
     if (this.#journal.get(event.messageId) !== undefined) return;
     const record = transition.acceptedRecord(event, campaign.definition.id);
     this.#journal.create(record, campaign.state);
-    campaign.arrived += 1;
+    if (isOfThisRun) campaign.arrived += 1;
     this.#memory.count(campaign, null, record.status);
     if (campaign.definition.isRemoved) this.#performer.finish(campaign, record, CAMPAIGN_REMOVED);
     else if (campaign.state.diskFromId === "" && this.#room(campaign) > 0) this.#offer(campaign, record);

@@ -14,6 +14,8 @@ export interface ThreadStart {
   readonly streamPath: string;
   /** The ledgers' folders by partition. */
   readonly ledgerPaths: readonly string[];
+  /** By partition: the stream's last sequence when the engine started. What lies after it was accepted by this run. */
+  readonly streamHeads: readonly number[];
   readonly whatsapp: { readonly baseUrl: string; readonly apiVersion: string };
   readonly senders: readonly SenderConfig[];
   readonly campaigns: readonly ThreadCampaign[];

@@ -195,7 +195,8 @@ class LmdbLedger implements Ledger {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.#committer.idle();
-    await this.#environment.close();
+    // After a failed commit lmdb-js never settles a close.
+    if (this.#committer.failure() === null) await this.#environment.close();
   }
 
   #putCreated(record: MessageRecord, bytes: Uint8Array): void {

@@ -139,7 +139,8 @@ class EmbeddedStream implements LmdbStream {
     if (this.#tidyTimer !== null) clearTimeout(this.#tidyTimer);
     this.#claims.close();
     await this.#committer.idle();
-    await this.#environment.close();
+    // After a failed commit lmdb-js never settles a close.
+    if (this.#committer.failure() === null) await this.#environment.close();
   }
 
   async #commit(write: () => void): Promise<void> {

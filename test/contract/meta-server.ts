@@ -1,0 +1,139 @@
+// A WhatsApp of the test's own: it answers a send when and how the test says, and posts whatever statuses it is told.
+
+import { createHmac } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+
+import type { WhatsAppTemplate } from "../../engine/message/template.ts";
+import { until } from "../support/until.ts";
+import { APP_SECRET, GREETING, OFFER } from "../support/workspace.ts";
+
+export interface MetaSend {
+  readonly body: SendBody;
+  /** `wamid.` and a number that counts the sends from 1. */
+  readonly wamid: string;
+}
+
+export interface SendBody {
+  readonly messaging_product: string;
+  readonly recipient_type: string;
+  readonly to: string;
+  readonly type: string;
+  readonly biz_opaque_callback_data: string;
+  readonly template: {
+    readonly name: string;
+    readonly language: { readonly code: string };
+    readonly components: readonly unknown[];
+  };
+}
+
+/** `accept` answers 200; `cut` takes the message and cuts the connection; `hold` waits for {@link Meta.release}. */
+export type MetaReaction = "accept" | "cut" | "hold" | { readonly code: number; readonly httpStatus: number };
+
+export interface Status {
+  readonly messageId: string;
+  readonly status: string;
+  readonly atSeconds?: number;
+  readonly wamid?: string;
+  readonly errors?: readonly unknown[];
+  readonly pricing?: unknown;
+}
+
+export interface Meta {
+  readonly url: string;
+  webhookUrl: string;
+  react: (send: MetaSend) => MetaReaction;
+  readonly sends: readonly MetaSend[];
+  /** Answers what was held. */
+  release(): void;
+  untilSends(count: number): Promise<void>;
+  postStatuses(statuses: readonly Status[]): Promise<Response>;
+  close(): Promise<void>;
+}
+
+export async function startMeta(templates: readonly WhatsAppTemplate[] = [GREETING, OFFER]): Promise<Meta> {
+  const sends: MetaSend[] = [];
+  let held: (() => void)[] = [];
+  const server = createServer((request, response) => {
+    void readAll(request).then((text) => {
+      if (request.method === "GET") return answerJson(response, 200, { data: templates });
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the engine sends is what the tests look at
+      const send = { body: JSON.parse(text) as SendBody, wamid: `wamid.${sends.length + 1}` };
+      sends.push(send);
+      const reaction = meta.react(send);
+      if (reaction === "cut") return void response.destroy();
+      if (reaction === "hold") return void held.push(() => accept(response, send));
+      if (reaction === "accept") return accept(response, send);
+      const { code, httpStatus } = reaction;
+      const error = { message: `(#${code}) refused`, type: "OAuthException", code, error_data: { details: "Refused." } };
+      answerJson(response, httpStatus, { error });
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const port = address !== null && typeof address !== "string" ? address.port : 0;
+  const meta: Meta = {
+    url: `http://127.0.0.1:${port}`,
+    webhookUrl: "",
+    react: () => "accept",
+    sends,
+    release: () => {
+      meta.react = () => "accept";
+      for (const answer of held) answer();
+      held = [];
+    },
+    untilSends: async (count) => until(`${count} sends`, () => sends.length >= count),
+    postStatuses: async (statuses) => postSigned(meta.webhookUrl, notificationOf(statuses)),
+    close: async () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+  return meta;
+}
+
+/** Meta's own form: non-ASCII escaped, so that only the raw bytes have the signature. */
+export function notificationOf(statuses: readonly Status[]): string {
+  const value = {
+    messaging_product: "whatsapp",
+    metadata: { display_phone_number: "15550783881", phone_number_id: "106540352242922" },
+    statuses: statuses.map((status) => ({
+      id: status.wamid ?? `wamid.${status.messageId}`,
+      status: status.status,
+      timestamp: String(status.atSeconds ?? Math.floor(Date.now() / 1000)),
+      recipient_id: "14155552671",
+      biz_opaque_callback_data: status.messageId,
+      ...(status.errors === undefined ? {} : { errors: status.errors }),
+      ...(status.pricing === undefined ? {} : { pricing: status.pricing }),
+    })),
+  };
+  const entry = [{ id: "102290129340398", changes: [{ field: "messages", value }] }];
+  return JSON.stringify({ object: "whatsapp_business_account", entry });
+}
+
+export function signatureOf(body: string | Uint8Array, secret = APP_SECRET): string {
+  return `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
+}
+
+export async function postSigned(url: string, body: string): Promise<Response> {
+  const headers = { "content-type": "application/json", "x-hub-signature-256": signatureOf(body) };
+  return fetch(url, { method: "POST", headers, body });
+}
+
+function accept(response: ServerResponse, { body, wamid }: MetaSend): void {
+  answerJson(response, 200, {
+    messaging_product: "whatsapp",
+    contacts: [{ input: body.to, wa_id: body.to.slice(1) }],
+    messages: [{ id: wamid }],
+  });
+}
+
+function answerJson(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+}
+
+async function readAll(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(Buffer.from(piece as Uint8Array));
+  return Buffer.concat(pieces).toString("utf8");
+}
