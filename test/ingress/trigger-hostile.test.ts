@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { createHmac, randomInt } from "node:crypto";
 import { after, test } from "node:test";
 
-import { chance } from "./chance.ts";
+import { chance } from "../support/chance.ts";
+import { mutatedBody } from "../support/mutation.ts";
 import { ANN, campaignOf, startTriggers, trigger } from "./trigger-kit.ts";
 
 const stage = await startTriggers();
@@ -12,34 +13,6 @@ stage.campaigns.set(
   campaignOf("shop", 2, { auth: { type: "hmac", header: "x-signature", encoding: "hex", secrets: ["s"] } }),
 );
 
-const ORIGINALS = [
-  JSON.stringify({ ...ANN, id: 1, nested: { list: [1, { deep: null }], text: 'quote " and \\ slash' } }),
-  JSON.stringify([ANN, {}, { phone: null }]),
-  '{"phone":"+15550001111","id":820982911946154508,"__proto__":{"phone":"x"},"constructor":{"prototype":1}}',
-  "phone=%2B15550001111&name=Ann&__proto__=x",
-];
-const INSERTS = [
-  '"',
-  "{",
-  "[",
-  "}",
-  "]",
-  ",",
-  ":",
-  "\\",
-  "\\u",
-  "\0",
-  "é",
-  "\ud800",
-  "1e999",
-  "-0",
-  "12345678901234567890",
-  "null",
-  "[".repeat(200),
-  "&",
-  "%",
-  "%zz",
-];
 const TYPES = [
   "application/json",
   "application/json; charset=utf-8",
@@ -48,24 +21,12 @@ const TYPES = [
 ];
 const EXPECTED = { strict: new Set([200, 202, 400, 415, 422]), lenient: new Set([200, 400]) };
 
-function mutate(below: (limit: number) => number): Buffer {
-  let text = ORIGINALS[below(ORIGINALS.length)] ?? "";
-  for (let count = below(5); count > 0; count--) {
-    const at = below(text.length + 1);
-    if (below(2) === 0) text = text.slice(0, at) + text.slice(at + 1 + below(12));
-    else text = text.slice(0, at) + (INSERTS[below(INSERTS.length)] ?? "") + text.slice(at);
-  }
-  const bytes = Buffer.from(text);
-  if (below(4) === 0 && bytes.length > 0) bytes[below(bytes.length)] = below(256);
-  return bytes;
-}
-
 test("2,000 mutated bodies at both doors: an answer of the table for each, and never a 5xx", async (context) => {
   const seed = Number(process.env["VOLLEY_TEST_SEED"] ?? randomInt(2 ** 31));
   context.diagnostic(`seed ${seed}`);
   const below = chance(seed);
   const post = async (): Promise<void> => {
-    const body = mutate(below);
+    const body = mutatedBody(below);
     const door = below(2) === 0 ? "strict" : "lenient";
     const headers = {
       "content-type": TYPES[below(TYPES.length)] ?? "",

@@ -6,7 +6,8 @@ import { randomInt } from "node:crypto";
 import { after, test } from "node:test";
 
 import type { Route } from "../../engine/runtime/http.ts";
-import { chance } from "./chance.ts";
+import { chance } from "../support/chance.ts";
+import { mutatedRequest } from "../support/mutation.ts";
 import { exchange, openSocket, readUntil, startServer } from "./server-kit.ts";
 
 const seen: string[] = [];
@@ -77,39 +78,6 @@ test("a body that looks like a request stays a body", async () => {
   socket.destroy();
 });
 
-const ORIGINALS = [
-  'POST /in HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"phone":"+1"}\n',
-  "POST /in HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x=y\r\nyou\r\n0\r\n\r\n",
-  ...Object.values(refused).map((rest) => `POST /in HTTP/1.1\r\n${rest}`),
-];
-const INSERTS = [
-  "\r\n",
-  "\n",
-  "\0",
-  " ",
-  ":",
-  "\t",
-  "\x80",
-  "%",
-  "Content-Length: 7\r\n",
-  "Host: b\r\n",
-  "0\r\n\r\n",
-  "A".repeat(5000),
-];
-
-function mutate(below: (limit: number) => number): Buffer {
-  let text = ORIGINALS[below(ORIGINALS.length)] ?? "";
-  for (let count = 1 + below(4); count > 0; count--) {
-    const at = below(text.length + 1);
-    const kind = below(4);
-    if (kind === 0) text = text.slice(0, at) + text.slice(at + 1 + below(8));
-    else if (kind === 1) text = text.slice(0, at) + (INSERTS[below(INSERTS.length)] ?? "") + text.slice(at);
-    else if (kind === 2) text = text.slice(0, at) + String.fromCharCode(below(256)) + text.slice(at + 1);
-    else text = text.slice(0, at);
-  }
-  return Buffer.from(text, "latin1");
-}
-
 /** Some are cut off at any stage, some end their side, as callers do that crash or lose patience. */
 async function sendHostile(bytes: Buffer, below: (limit: number) => number): Promise<void> {
   const socket = await openSocket(server.port);
@@ -126,7 +94,7 @@ test("survives 2,000 mutated requests, whole and cut off, and still answers", as
   context.diagnostic(`seed ${seed}`);
   const below = chance(seed);
   for (let round = 0; round < 40; round++) {
-    await Promise.all(Array.from({ length: 50 }, () => sendHostile(mutate(below), below)));
+    await Promise.all(Array.from({ length: 50 }, () => sendHostile(mutatedRequest(below, "/in"), below)));
   }
   const response = await fetch(`${server.url}/in`, { method: "POST", body: "alive" });
   assert.equal(await response.text(), "ok");

@@ -37,8 +37,8 @@ test(
       accessTokens: [ACCESS_TOKEN],
       appSecret: APP_SECRET,
       receivedMax: 1_000_000,
-    // Proofs that wait for a killed engine should arrive before the campaign's patience ends.
-    scenario: { webhooks: { retryAfterMs: 50, retryAfterMsMax: 500 } },
+      // Proofs that wait for a killed engine should arrive before the campaign's patience ends.
+      scenario: { webhooks: { retryAfterMs: 50, retryAfterMsMax: 500 } },
     });
     const uncertain = (then: string): object => ({ uncertain: { waitSeconds: UNCERTAIN_SECONDS, then } });
     const workspace = await createWorkspace({
@@ -105,7 +105,7 @@ test(
         unresolved += 1;
       } else if (wamids.length > 1) {
         // An attempt that a kill cut off before its request left is counted, but was not received.
-      assert.ok(campaignId === "eager" && Number(row["attempts"]) >= wamids.length, what);
+        assert.ok(campaignId === "eager" && Number(row["attempts"]) >= wamids.length, what);
         resent += 1;
       } else {
         assert.equal(wamids.length, 1, what);

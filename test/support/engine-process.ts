@@ -43,6 +43,12 @@ export class EngineProcess {
     });
   }
 
+  /** Resident memory of the process. */
+  memoryMb(): number {
+    const status = readFileSync(`/proc/${this.#child?.pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024;
+  }
+
   /** @returns The exit code, or the signal's name. */
   async end(signal: NodeJS.Signals): Promise<number | string | null> {
     const child = this.#child;
