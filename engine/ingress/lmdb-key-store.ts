@@ -4,9 +4,10 @@
 
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 
-import { open } from "lmdb";
+import type { Database } from "lmdb";
 
 import type { Clock } from "../runtime/clock.ts";
+import { type Committer, createCommitter, type Environment, openEnvironment } from "../runtime/lmdb-commit.ts";
 import { formatKey, hashSecret, ID_BYTES, isSecretOf, makeKeyText, parseKey, SECRET_BYTES } from "./api-key.ts";
 import type { ApiKey, KeyScope } from "./authentication.ts";
 
@@ -56,7 +57,9 @@ export function openKeyStore(options: KeyStoreOptions): KeyStore {
 class LmdbKeyStore implements KeyStore {
   readonly #clock: Clock;
   readonly #randomBytes: (length: number) => Uint8Array;
-  readonly #database: ReturnType<typeof open<KeyRow, string>>;
+  readonly #environment: Environment;
+  readonly #committer: Committer;
+  readonly #table: Database<KeyRow, string>;
   readonly #rows: Map<string, KeyRow>;
   /** Not written yet. */
   readonly #lastUsedAtMs = new Map<string, number>();
@@ -67,8 +70,10 @@ class LmdbKeyStore implements KeyStore {
     const { path, clock } = options;
     this.#clock = clock;
     this.#randomBytes = (length) => options.randomBytes(length);
-    this.#database = open<KeyRow, string>({ path, encoding: "json", noSubdir: false });
-    this.#rows = new Map(Array.from(this.#database.getRange(), ({ key, value }) => [key, value]));
+    this.#environment = openEnvironment(path);
+    this.#committer = createCommitter(this.#environment, { path, code: "ERR_LEDGER_WRITE" });
+    this.#table = this.#environment.openDB({ name: "keys", encoding: "json" });
+    this.#rows = new Map(Array.from(this.#table.getRange(), ({ key, value }) => [key, value]));
     this.#stopFlushing = this.#flushLater();
   }
 
@@ -98,7 +103,7 @@ class LmdbKeyStore implements KeyStore {
     const row = this.#rows.get(id);
     if (row === undefined) return false;
     if (row.revokedAtMs === null) await this.#store({ ...row, revokedAtMs: this.#clock.nowMs() });
-    else await this.#database.flushed;
+    else await this.#committer.idle();
     return true;
   }
 
@@ -130,15 +135,17 @@ class LmdbKeyStore implements KeyStore {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stopFlushing();
-    await this.#flushLastUsed();
-    await this.#database.close();
+    // Losing a hint is no reason not to stop.
+    await this.#flushLastUsed().catch(() => {});
+    await this.#committer.idle();
+    // After a failed commit lmdb-js never settles a close.
+    if (this.#committer.failure() === null) await this.#environment.close();
   }
 
   /** In memory first: what is revoked must be refused even while the disk is slow. */
   async #store(row: KeyRow): Promise<void> {
     this.#rows.set(row.id, row);
-    await this.#database.put(row.id, row);
-    await this.#database.flushed;
+    await this.#committer.commit(() => void this.#table.put(row.id, row));
   }
 
   #newText(): ReturnType<typeof makeKeyText> {
@@ -160,16 +167,15 @@ class LmdbKeyStore implements KeyStore {
     if (this.#lastUsedAtMs.size === 0) return;
     const used = [...this.#lastUsedAtMs];
     this.#lastUsedAtMs.clear();
-    await this.#database.batch(() => {
+    await this.#committer.commit(() => {
       for (const [id, lastUsedAtMs] of used) {
         const row = this.#rows.get(id);
         if (row === undefined) continue;
         const updated = { ...row, lastUsedAtMs };
         this.#rows.set(id, updated);
-        void this.#database.put(id, updated);
+        void this.#table.put(id, updated);
       }
     });
-    await this.#database.flushed;
   }
 }
 
