@@ -18,7 +18,7 @@ import { MessageIds } from "./message-ids.ts";
 import type { WhatsAppTemplate } from "./message/template.ts";
 import { operatorsDeps } from "./operators.ts";
 import type { EngineConfig } from "./runtime/config.ts";
-import { messageOf } from "./runtime/errors.ts";
+import { EngineError, messageOf } from "./runtime/errors.ts";
 import type { Route } from "./runtime/http.ts";
 import type { Log } from "./runtime/log.ts";
 import { systemClock } from "./runtime/system-clock.ts";
@@ -37,8 +37,8 @@ export interface FrontParts {
   readonly figures: Figures;
   readonly templates: ReadonlyMap<string, readonly WhatsAppTemplate[]>;
   unreadiness(): readonly string[];
-  /** An append failed; nothing of it was stored. */
-  onStreamFailure(): void;
+  /** The engine can no longer keep its promises. */
+  onFatal(error: EngineError): void;
   readonly isSimulated: boolean;
   readonly log: Log;
 }
@@ -50,7 +50,9 @@ export async function startFront(parts: FrontParts): Promise<UwsServer> {
   const commit = createGroupCommit({
     append: async (batch) => {
       const positions = await parts.stream.append(batch).catch((error: unknown) => {
-        parts.onStreamFailure();
+        // A full disk may be freed, and until then callers get 503. After a failed fsync nothing can be trusted.
+        const failure = parts.stream.failure();
+        if (failure?.kind === "broken") parts.onFatal(new EngineError("ERR_STREAM_WRITE", failure.message));
         throw error;
       });
       parts.threads.appended(new Set(positions.map(({ partition }) => partition)));

@@ -15,6 +15,7 @@ import { Figures } from "./figures.ts";
 import { startFront } from "./front.ts";
 import { type KeyStore, openKeyStore } from "./ingress/lmdb-key-store.ts";
 import type { UwsServer } from "./ingress/uws-server.ts";
+import type { LedgerReader } from "./ledger/ledger-reader.ts";
 import { openLedger } from "./ledger/lmdb-ledger.ts";
 import { PARTITIONS } from "./message/partition.ts";
 import type { WhatsAppTemplate } from "./message/template.ts";
@@ -24,6 +25,7 @@ import type { EngineConfig } from "./runtime/config.ts";
 import { EngineError } from "./runtime/errors.ts";
 import { takeLockFile } from "./runtime/lock-file.ts";
 import type { Log } from "./runtime/log.ts";
+import { Shutdown } from "./runtime/shutdown.ts";
 import { createStdoutLog, type StdoutLogOptions } from "./runtime/stdout-log.ts";
 import { systemClock } from "./runtime/system-clock.ts";
 import { loadTemplateFolder } from "./runtime/template-file.ts";
@@ -68,14 +70,29 @@ const THREADS_GRACE_MS = 20_000;
 const INGRESS_GRACE_MS = 5_000;
 const INGRESS_LOOK_MS = 10;
 const EXPORT_THREADS = 1;
+const STARTING = "the templates have not been read yet";
 
+/** @throws EngineError when something cannot be opened; what was opened before is closed again. */
 export async function startEngine(options: StartOptions): Promise<Engine> {
   const log = createStdoutLog({ level: options.logLevel ?? "info", thread: "main" });
+  const shutdown = new Shutdown(log);
+  try {
+    return await wire(options, log, shutdown);
+  } catch (error) {
+    await shutdown.run();
+    throw error;
+  }
+}
+
+async function wire(options: StartOptions, log: Log, shutdown: Shutdown): Promise<Engine> {
   const folder = dirname(resolvePath(options.configFile));
   const fromFiles = readTemplates(join(folder, "templates"), log);
   const { config, simulator } = await readConfig(options, fromFiles, log);
-  const stores = await openStores(config, log);
-  const { registry, keys } = stores;
+  shutdown.add("simulator", () => simulator?.close());
+  const stores = await openStores(config, log, shutdown);
+  const { registry, ledgerPaths } = stores;
+  const adminKeyFile = join(config.dataDir, "admin.key");
+  const adminKey = await stores.keys.ensureAdminKey(adminKeyFile);
 
   const templates = new Map<string, readonly WhatsAppTemplate[]>();
   const onTemplates = (wabaId: string, list: readonly WhatsAppTemplate[]): void => {
@@ -83,56 +100,41 @@ export async function startEngine(options: StartOptions): Promise<Engine> {
     registry.setTemplates(templates);
   };
   const sync = startTemplateSync({ ...config, fromFiles, onTemplates, clock: systemClock, log });
+  shutdown.add("template sync", () => sync.stop());
   await registry.setFiles(loadCampaignFolder(join(folder, "campaigns"), options.environment).campaigns);
 
   const figures = new Figures(() => systemClock.monotonicMs());
-  const threads = startThreads({ options, config, stores, figures, log });
+  const readiness = new Set([STARTING]);
+  const onFatal = (error: EngineError): void => {
+    if (readiness.has(error.message)) return;
+    readiness.add(error.message);
+    log.error("engine.broken", { code: error.code, reason: error.message });
+    options.onFatal?.(error);
+  };
+  const exports = createExportPool({ ledgerPaths, threads: EXPORT_THREADS });
+  shutdown.add("export threads", () => exports.close());
+  const threads = startThreads({ options, config, stores, figures, onFatal, log });
+  shutdown.add("actor threads", () => threads.stop(THREADS_GRACE_MS));
   registry.onChange(() => threads.setCampaigns(threadCampaigns(registry)));
   await threads.ready();
 
-  const ledgers = stores.ledgerPaths.map((path) => openLedger({ path, readOnly: true }));
-  const exports = createExportPool({ ledgerPaths: stores.ledgerPaths, threads: EXPORT_THREADS });
-  const adminKeyFile = join(config.dataDir, "admin.key");
-  const adminKey = await keys.ensureAdminKey(adminKeyFile);
-  const missing = new Set(["the templates have not been read yet"]);
   const isSimulated = simulator !== null;
-  const unreadiness = (): string[] => [
-    ...missing,
-    ...(stores.stream.failure() === null ? [] : ["the stream cannot be written"]),
-  ];
-  const onStreamFailure = (): void => {
-    const failure = stores.stream.failure();
-    if (failure === null) return;
-    log.error("stream.failed", { ...failure });
-    // A full disk may be freed, and until then callers get 503. After a failed fsync nothing can be trusted any more.
-    if (failure.kind === "broken") options.onFatal?.(new EngineError("ERR_STREAM_WRITE", failure.message));
-  };
-  const parts = { ...stores, config, ledgers, threads, exports, figures, templates, isSimulated, log };
-  const server = await startFront({ ...parts, unreadiness, onStreamFailure });
+  const parts = { ...stores, config, threads, exports, figures, templates, isSimulated, log };
+  const server = await startFront({ ...parts, unreadiness: () => [...readiness], onFatal });
+  shutdown.add("server", () => drain(server));
   const url = `http://${config.server.host}:${server.port}`;
   await simulator?.setWebhookUrl(`${url}/webhooks/whatsapp`);
   await sync.firstRound;
-  missing.clear();
-  log.info("engine.started", {
-    url,
-    server: server.description,
-    workers: config.workers,
-    stream: config.stream.driver,
-  });
+  readiness.delete(STARTING);
+  const { workers, stream } = config;
+  log.info("engine.started", { url, server: server.description, workers, stream: stream.driver });
 
-  const stop = once(async () => {
+  const stop = async (): Promise<void> => {
     log.info("engine.stopping");
-    missing.add("the engine is stopping");
-    sync.stop();
-    await drain(server);
-    await threads.stop(THREADS_GRACE_MS);
-    server.close();
-    await exports.close();
-    await Promise.all(ledgers.map((ledger) => ledger.close()));
-    await simulator?.close();
-    await stores.close();
+    readiness.add("the engine is stopping");
+    await shutdown.run();
     log.info("engine.stopped");
-  });
+  };
   const campaigns = (): string[] => registry.list().map(({ definition }) => definition.id);
   return { url, config, adminKey, adminKeyFile, isSimulated, simulator, campaigns, stop };
 }
@@ -141,29 +143,30 @@ interface Stores {
   readonly stream: LmdbStream;
   readonly keys: KeyStore;
   readonly registry: CampaignRegistry;
-  /** One a partition, in their order. */
+  /** One a partition, in their order, like the next. */
   readonly ledgerPaths: readonly string[];
-  close(): Promise<void>;
+  readonly ledgers: readonly LedgerReader[];
 }
 
-async function openStores(config: EngineConfig, log: Log): Promise<Stores> {
+async function openStores(config: EngineConfig, log: Log, shutdown: Shutdown): Promise<Stores> {
   const { dataDir, senders } = config;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const unlock = takeLockFile(join(dataDir, "engine.lock"));
+  shutdown.add("lock", takeLockFile(join(dataDir, "engine.lock")));
   const stream = openLmdbStream({ path: join(dataDir, "stream"), log });
+  shutdown.add("stream", () => stream.close());
   const keys = openKeyStore({ path: join(dataDir, "keys"), clock: systemClock, randomBytes });
+  shutdown.add("keys", () => keys.close());
   const store = await openCampaignStore({ path: join(dataDir, "campaigns") });
+  shutdown.add("campaigns", () => store.close());
+  const ledgerPaths = Array.from({ length: PARTITIONS }, (_, partition) => join(dataDir, "ledger", String(partition)));
+  const ledgers = ledgerPaths.map((path) => openLedger({ path, readOnly: true }));
+  shutdown.add("ledgers", async () => void (await Promise.all(ledgers.map((ledger) => ledger.close()))));
   return {
     stream,
     keys,
     registry: createRegistry({ store, compile: compileCampaign, senders, log }),
-    ledgerPaths: Array.from({ length: PARTITIONS }, (_, partition) => join(dataDir, "ledger", String(partition))),
-    close: async () => {
-      await stream.close();
-      await keys.close();
-      await store.close();
-      unlock();
-    },
+    ledgerPaths,
+    ledgers,
   };
 }
 
@@ -174,6 +177,10 @@ async function readConfig(
 ): Promise<{ config: EngineConfig; simulator: SimulatorThread | null }> {
   const loaded = loadConfig({ file: options.configFile, environment: options.environment });
   const config = options.overrides?.(loaded.config) ?? loaded.config;
+  if (config.stream.driver === "jetstream") {
+    const message = "stream.driver jetstream is not built yet: this release runs with stream.driver embedded";
+    throw new EngineError("ERR_CONFIG_INVALID", message);
+  }
   const { simulator = "auto", scenario = { preset: "realistic" } } = options;
   if (simulator === "never" || (simulator === "auto" && loaded.hasCredentials)) return { config, simulator: null };
   const simulated = await simulateWhatsApp({ config, templates, scenario });
@@ -192,10 +199,11 @@ interface ThreadParts {
   readonly config: EngineConfig;
   readonly stores: Stores;
   readonly figures: Figures;
+  onFatal(error: EngineError): void;
   readonly log: Log;
 }
 
-function startThreads({ options, config, stores, figures, log }: ThreadParts): ActorThreads {
+function startThreads({ options, config, stores, figures, onFatal, log }: ThreadParts): ActorThreads {
   const { registry, stream, ledgerPaths } = stores;
   return new ActorThreads({
     count: config.workers,
@@ -215,10 +223,7 @@ function startThreads({ options, config, stores, figures, log }: ThreadParts): A
     },
     onResponseTimes: (milliseconds) => figures.responded(milliseconds),
     onBlock: (senderId, block) => figures.blocked(senderId, block),
-    onFatal: (error) => {
-      log.error("engine.broken", { code: error.code, reason: error.message });
-      options.onFatal?.(error);
-    },
+    onFatal,
     log,
     clock: systemClock,
   });
@@ -239,9 +244,5 @@ async function drain(server: UwsServer): Promise<void> {
   while (server.inFlight() > 0 && systemClock.monotonicMs() < endMs) {
     await new Promise<void>((resolve) => void systemClock.after(INGRESS_LOOK_MS, resolve));
   }
-}
-
-function once(call: () => Promise<void>): () => Promise<void> {
-  let called: Promise<void> | null = null;
-  return () => (called ??= call());
+  server.close();
 }

@@ -11,11 +11,13 @@ import { checkCampaign } from "./runtime/campaign-definition.ts";
 import type { EngineConfig } from "./runtime/config.ts";
 import { messageOf } from "./runtime/errors.ts";
 import type { Log } from "./runtime/log.ts";
+import type { LmdbStream } from "./stream/lmdb-stream.ts";
 
 export interface OperatorsParts {
   readonly config: EngineConfig;
   readonly registry: CampaignRegistry;
   readonly keys: KeyStore;
+  readonly stream: Pick<LmdbStream, "failure">;
   readonly ledgers: readonly LedgerReader[];
   readonly figures: Figures;
   readonly messages: OperatorsApiDeps["messages"];
@@ -49,7 +51,8 @@ export function operatorsDeps(parts: OperatorsParts): OperatorsApiDeps {
     stats: (campaign) => campaignFigures(parts, campaign),
     senders: () => Object.values(parts.config.senders).map((sender) => senderView(parts, sender.id)),
     readiness: () => {
-      const reasons = parts.unreadiness();
+      const failure = parts.stream.failure();
+      const reasons = [...parts.unreadiness(), ...(failure === null ? [] : [failure.message])];
       return { isReady: reasons.length === 0, reasons, isSimulated: parts.isSimulated };
     },
     nowMs: () => parts.nowMs(),

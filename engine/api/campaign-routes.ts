@@ -134,6 +134,6 @@ function invalidCampaign(id: string, faults: readonly CampaignFault[]): HttpResp
 }
 
 function managedByFile(id: string): HttpResponse {
-  const detail = `Campaign ${id} comes from a file: edit or remove config/campaigns/${id}.yaml; the change applies at once.`;
+  const detail = `Campaign ${id} comes from a file: edit or remove campaigns/${id}.yaml beside the configuration and restart.`;
   return problem({ status: 409, code: "managed_by_file", detail });
 }

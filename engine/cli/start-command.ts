@@ -43,8 +43,9 @@ async function start(call: CommandCall): Promise<number> {
   });
   for (const line of await welcome(engine)) terminal.print(line);
   const end = await Promise.race([signal, broken]);
-  if (end instanceof EngineError) throw end;
   await stopOrExit(() => engine.stop(), terminal);
+  // What cannot be trusted any more must not go on: whoever supervises the process starts it anew.
+  if (end instanceof EngineError) throw end;
   return 0;
 }
 

@@ -84,7 +84,7 @@ function verify(file: string, expected: string | undefined): void {
   if (actual === expected) return;
   throw new EngineError(
     "ERR_INGRESS_NATIVE_UNVERIFIED",
-    `${file} has SHA-256 ${actual}, which is not the one this release was tested with (${expected ?? "no such file is known"}); reinstall with npm ci.`,
+    `${file} has SHA-256 ${actual}, which is not the one this release was tested with (${expected ?? "no such file is known"}); remove node_modules and install again.`,
   );
 }
 
