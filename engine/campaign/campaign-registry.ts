@@ -139,7 +139,7 @@ export class CampaignRegistry {
    * Everything in the campaigns/ folder, each time anew. A campaign whose file is gone goes; one whose file has become
    * faulty stays as it was before. A file's campaign hides an API-made one of the same id until the file is gone.
    *
-   * @throws EngineError ERR_LEDGER_WRITE; nothing changes then.
+   * @throws EngineError ERR_STORE_WRITE; nothing changes then.
    */
   setFiles(files: readonly CampaignFile[]): Promise<void> {
     return this.#inTurn(async () => {
@@ -156,7 +156,7 @@ export class CampaignRegistry {
     });
   }
 
-  /** @throws EngineError ERR_LEDGER_WRITE; nothing changes then. */
+  /** @throws EngineError ERR_STORE_WRITE; nothing changes then. */
   put(definition: CampaignDefinition): Promise<RegistryPut> {
     return this.#inTurn(async () => {
       const before = this.#slots.get(definition.id);
@@ -172,7 +172,7 @@ export class CampaignRegistry {
     });
   }
 
-  /** @throws EngineError ERR_LEDGER_WRITE; nothing changes then. */
+  /** @throws EngineError ERR_STORE_WRITE; nothing changes then. */
   remove(id: string): Promise<RegistryRemoval> {
     return this.#inTurn(async () => {
       const slot = this.#slots.get(id);
@@ -189,7 +189,7 @@ export class CampaignRegistry {
   /**
    * Activates or pauses. Of a campaign from a file this holds until the file itself says something new.
    *
-   * @throws EngineError ERR_LEDGER_WRITE; nothing changes then.
+   * @throws EngineError ERR_STORE_WRITE; nothing changes then.
    */
   setStatus(id: string, status: CampaignStatus): Promise<RegistryStatusChange> {
     return this.#inTurn(async () => {
@@ -303,7 +303,7 @@ export class CampaignRegistry {
 
   #numberOf(id: string): number {
     const number = this.#store.numberOf(id);
-    if (number === undefined) throw new EngineError("ERR_LEDGER_WRITE", `campaign ${id} has no number`);
+    if (number === undefined) throw new EngineError("ERR_STORE_WRITE", `campaign ${id} has no number`);
     return number;
   }
 
@@ -342,7 +342,7 @@ export class CampaignRegistry {
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#waiting >= CHANGES_WAITING_MAX) {
       const message = `${this.#waiting} campaign changes wait already (CHANGES_WAITING_MAX)`;
-      return Promise.reject(new EngineError("ERR_LEDGER_WRITE", message));
+      return Promise.reject(new EngineError("ERR_STORE_WRITE", message));
     }
     this.#waiting++;
     const result = this.#last.then(work).finally(() => this.#waiting--);

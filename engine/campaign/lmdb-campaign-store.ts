@@ -25,7 +25,7 @@ const SECRET_BYTES = 32;
 /**
  * Opens or creates the store at `path`, a folder.
  *
- * @throws EngineError ERR_LEDGER_WRITE when a new store cannot be written.
+ * @throws EngineError ERR_STORE_WRITE when a new store cannot be written.
  */
 export async function openCampaignStore(options: { readonly path: string }): Promise<LmdbCampaignStore> {
   const store = new StoreTables(options.path);
@@ -49,7 +49,7 @@ class StoreTables implements LmdbCampaignStore {
   constructor(path: string) {
     const environment = openEnvironment(path);
     this.#environment = environment;
-    this.#committer = createCommitter(environment, { path, code: "ERR_LEDGER_WRITE" });
+    this.#committer = createCommitter(environment, { path, code: "ERR_STORE_WRITE" });
     this.#numberTable = environment.openDB({ name: "numbers", encoding: "json" });
     this.#definitionTable = environment.openDB({ name: "definitions", encoding: "json" });
     this.#overrideTable = environment.openDB({ name: "overrides", encoding: "json" });

@@ -7,6 +7,7 @@ import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "
 import type { Database } from "lmdb";
 
 import type { Clock } from "../runtime/clock.ts";
+import { EngineError } from "../runtime/errors.ts";
 import { type Committer, createCommitter, type Environment, openEnvironment } from "../runtime/lmdb-commit.ts";
 import { formatKey, hashSecret, ID_BYTES, isSecretOf, makeKeyText, parseKey, SECRET_BYTES } from "./api-key.ts";
 import type { ApiKey, KeyScope } from "./authentication.ts";
@@ -71,14 +72,15 @@ class LmdbKeyStore implements KeyStore {
     this.#clock = clock;
     this.#randomBytes = (length) => options.randomBytes(length);
     this.#environment = openEnvironment(path);
-    this.#committer = createCommitter(this.#environment, { path, code: "ERR_LEDGER_WRITE" });
+    this.#committer = createCommitter(this.#environment, { path, code: "ERR_STORE_WRITE" });
     this.#table = this.#environment.openDB({ name: "keys", encoding: "json" });
     this.#rows = new Map(Array.from(this.#table.getRange(), ({ key, value }) => [key, value]));
     this.#stopFlushing = this.#flushLater();
   }
 
   async create({ name, scope, campaigns = null }: KeyRequest): Promise<ApiKey & { readonly key: string }> {
-    if (this.#rows.size >= KEYS_MAX) throw new Error(`There are ${KEYS_MAX} keys already; that is the limit.`);
+    if (this.#rows.size >= KEYS_MAX)
+      throw new EngineError("ERR_STORE_WRITE", `there are ${KEYS_MAX} keys already (KEYS_MAX)`);
     const text = this.#newText();
     const row: KeyRow = {
       id: text.id,

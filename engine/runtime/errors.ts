@@ -11,6 +11,8 @@ export const ERROR_CODES = {
   ERR_INGRESS_NATIVE_UNVERIFIED: "The uWebSockets.js binary is not one of those this release was tested with.",
   ERR_STREAM_WRITE: "The stream could not make events durable (disk full or failing).",
   ERR_LEDGER_WRITE: "The ledger could not make records durable (disk full or failing).",
+  ERR_STORE_WRITE: "Keys or campaigns could not be made durable (disk full or failing), or there are too many of them.",
+  ERR_WHATSAPP_TEMPLATES: "The list of an account's templates could not be read from WhatsApp.",
   ERR_ACTOR_CRASHED: "An actor thread crashed more often than it may be restarted.",
   ERR_EXPORT_FAILED: "The CSV export stopped before its end.",
   ERR_CLI_USAGE: "The command line asks for something that does not exist.",

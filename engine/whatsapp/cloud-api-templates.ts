@@ -54,7 +54,7 @@ const pacing = new Bottleneck.Group({
 
 /**
  * Lists all templates of an account, whatever their status.
- * @throws EngineError ERR_CONFIG_UNREADABLE with a sentence for the operator when any page cannot be read: half a
+ * @throws EngineError ERR_WHATSAPP_TEMPLATES with a sentence for the operator when any page cannot be read: half a
  * list would look like deleted templates.
  */
 export async function listTemplates(options: TemplateListOptions): Promise<WhatsAppTemplate[]> {
@@ -146,5 +146,5 @@ function sentenceOf(error: ForeignObject): string {
 
 function listFailed(options: TemplateListOptions, cause: string, error?: unknown): EngineError {
   const account = `WhatsApp Business account ${options.wabaId}`;
-  return new EngineError("ERR_CONFIG_UNREADABLE", `Templates of ${account} cannot be read: ${cause}`, { cause: error });
+  return new EngineError("ERR_WHATSAPP_TEMPLATES", `Templates of ${account} cannot be read: ${cause}`, { cause: error });
 }

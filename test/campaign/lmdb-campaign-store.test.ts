@@ -137,7 +137,7 @@ test("on a full disk a write is refused, later ones too, and all before stays", 
   const [exitCode] = await once(writer, "close");
   assert.equal(exitCode, 0, "no unhandled rejection, no abort, no endless close");
   const [, dots = "", codes] = /^(\.+)(.*)$/.exec(output) ?? [];
-  assert.equal(codes, "ERR_LEDGER_WRITE ERR_LEDGER_WRITE");
+  assert.equal(codes, "ERR_STORE_WRITE ERR_STORE_WRITE");
   const store = await openCampaignStore({ path });
   assert.equal(store.definitions().length, dots.length);
   await store.putDefinition(campaignOf());

@@ -117,7 +117,7 @@ test("ids are text, missing fields are empty, and entries without name or langua
 test("an error of WhatsApp becomes a sentence without the token", async () => {
   const json = { error: { code: 190, error_subcode: 463, message: "Session has expired" } };
   const error = await failure(account(() => ({ httpStatus: 401, json })));
-  assert.equal(error.code, "ERR_CONFIG_UNREADABLE");
+  assert.equal(error.code, "ERR_WHATSAPP_TEMPLATES");
   assert.match(
     error.message,
     /^Templates of WhatsApp Business account \d+ cannot be read: The access token has expired/,
