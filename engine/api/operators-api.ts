@@ -4,6 +4,7 @@
 import { json, type Route } from "../runtime/http.ts";
 import { answerRoute, list, needAdmin } from "./answer-route.ts";
 import { campaignRoutes } from "./campaign-routes.ts";
+import { homeRoute } from "./home-route.ts";
 import { keyRoutes } from "./key-routes.ts";
 import { messageRoutes } from "./message-routes.ts";
 import type { OperatorsApiDeps } from "./operators-api-deps.ts";
@@ -16,6 +17,7 @@ export function createOperatorsApi(deps: OperatorsApiDeps): Route[] {
     ...keyRoutes(deps),
     senderRoute(deps),
     ...healthRoutes(deps),
+    homeRoute,
   ];
 }
 
