@@ -202,12 +202,12 @@ test("the list holds what the key may see", async () => {
   assert.deepEqual(await idsSeenBy(READ_KEY), ["order-confirmation"]);
 });
 
-test("without a key every route but health answers 401", async () => {
+test("without a key every route but health and the home page answers 401", async () => {
   const engine = engineWithCampaign();
   for (const { method, pattern } of engine.routes) {
     const address = pattern.replace(":campaignId", "order-confirmation").replace(/:\w+/, "x");
     const { status } = await ask(engine, method.toUpperCase(), address, { key: "vk_wrong" });
-    assert.equal(status, ["/healthz", "/readyz"].includes(pattern) ? 200 : 401, pattern);
+    assert.equal(status, ["/healthz", "/readyz", "/"].includes(pattern) ? 200 : 401, pattern);
   }
 });
 
