@@ -2,6 +2,7 @@
 
 import { createOperatorsApi } from "./api/operators-api.ts";
 import type { CampaignRegistry } from "./campaign/campaign-registry.ts";
+import { createCaughtUpArchive } from "./caught-up-archive.ts";
 import type { ExportPool } from "./export-pool.ts";
 import type { Figures } from "./figures.ts";
 import type { ActorThreads } from "./actor-threads.ts";
@@ -108,7 +109,8 @@ function webhookRoutes(parts: FrontParts, commit: GroupCommit): Route[] {
 }
 
 function operatorRoutes(parts: FrontParts): Route[] {
-  const { ledgers, exports, threads } = parts;
-  const messages = createMessageArchive({ ledgers, exports, threads });
+  const { ledgers, exports, threads, stream } = parts;
+  const archive = createMessageArchive({ ledgers, exports, threads });
+  const messages = createCaughtUpArchive(archive, { stream, ledgers, clock: systemClock });
   return createOperatorsApi(operatorsDeps({ ...parts, messages, nowMs: () => systemClock.nowMs() }));
 }

@@ -4,7 +4,7 @@ import { json, problem, type HttpRequest, type HttpResponse, type Route } from "
 import { answerRoute, firstParam, list, needAdmin } from "./answer-route.ts";
 import { isoTime } from "./message-view.ts";
 import { KEY_SCOPES, type KeyScope, type KeyView, type OperatorsApiDeps } from "./operators-api-deps.ts";
-import { BODY_BYTES_MAX, compileBody } from "./request-body.ts";
+import { BODY_BYTES_MAX, compileBody, invalidBody, type RequestFault } from "./request-body.ts";
 
 type KeyRouteDeps = Pick<OperatorsApiDeps, "authorise" | "keys">;
 
@@ -32,6 +32,14 @@ const readKeyBody = compileBody<KeyBody>({
     },
   },
 });
+
+/** Promised to few, able to do everything: such a key would be trusted with less than it can do. */
+const ADMIN_OF_SOME: RequestFault = {
+  pointer: "/campaigns",
+  code: "invalid_format",
+  message:
+    "campaigns cannot narrow an admin key, which covers everything: leave it out, or make a read or trigger key.",
+};
 
 export function keyRoutes(deps: KeyRouteDeps): Route[] {
   return [
@@ -65,6 +73,7 @@ async function createKey(deps: KeyRouteDeps, request: HttpRequest): Promise<Http
   const body = readKeyBody(request);
   if (body.kind === "refused") return body.response;
   const { name, scope, campaigns } = body.value;
+  if (scope === "admin" && Array.isArray(campaigns)) return invalidBody([ADMIN_OF_SOME]);
   const created = await deps.keys.create({ name, scope, campaigns: campaigns ?? null });
   // A key is a secret: neither a proxy nor a browser may keep this answer.
   return json(

@@ -29,6 +29,7 @@ export function mappingFaults(trigger: TriggerDefinition): CampaignFault[] {
       message: "would send every event without a number to one person",
     });
   }
+  faults.push(...filterFaults(trigger.when?.in ?? []));
   if (entries.length > ATTRIBUTES_MAX) {
     faults.push({
       path: "trigger.attributes",
@@ -36,6 +37,15 @@ export function mappingFaults(trigger: TriggerDefinition): CampaignFault[] {
     });
   }
   return faults;
+}
+
+/** An id beyond 2^53 has lost its last digits by the time it gets here, and would let nothing through. */
+function filterFaults(wanted: readonly (string | number | boolean)[]): CampaignFault[] {
+  return wanted.flatMap((value, index) =>
+    Number.isInteger(value) && !Number.isSafeInteger(value)
+      ? [{ path: `trigger.when.in[${index}]`, message: "is too large for a number: write its digits in quotes" }]
+      : [],
+  );
 }
 
 function attributeFaults(name: string, definition: AttributeDefinition): CampaignFault[] {

@@ -92,7 +92,9 @@ class TriggerDoors {
     if (keyFault !== null) return this.#intake.refuseData(exchange, [keyFault]);
     const parsed = parse(strictDoor, request);
     if (parsed.kind !== "many") return this.#take(exchange, parsed);
-    const others = this.#deps.admit(access.key.id, parsed.payloads.length - 1, startedAtMs);
+    // The first one is paid for; all together cost no more than the burst, or a long array could never pass.
+    const cost = Math.min(parsed.payloads.length, admission.limit) - 1;
+    const others = this.#deps.admit(access.key.id, cost, startedAtMs);
     if (others.kind === "refused") return this.#turnAway(reply, campaign, "rate_limited", rateLimited(others));
     this.#take({ ...exchange, headers: rateLimitHeaders(others) }, parsed);
   }

@@ -29,12 +29,16 @@ const RANKS: Readonly<Record<MessageStatus, number>> = {
   read: 5,
 };
 
+const MS_PER_SECOND = 1_000;
+/** What Volley itself sees of a send, to the millisecond. */
+const WAY_OUT: ReadonlySet<MessageStatus> = new Set(["dispatched", "held", "sent"]);
+
 /** @returns the same object when the update tells nothing new. */
 export function mergeStatus(record: MessageRecord, update: StatusUpdate): MessageRecord {
   const atMs = placeInTime(record, update);
   const wamid = record.wamid === "" ? update.wamid : record.wamid;
   const pricingCategory = update.pricingCategory === "" ? record.pricingCategory : update.pricingCategory;
-  if (record.timeline.some((entry) => isSameNews(entry, update, atMs))) {
+  if (isAnswered(record, update, atMs) || record.timeline.some((entry) => isSameNews(entry, update, atMs))) {
     const isKnown = wamid === record.wamid && pricingCategory === record.pricingCategory;
     return isKnown ? record : { ...record, wamid, pricingCategory };
   }
@@ -44,12 +48,18 @@ export function mergeStatus(record: MessageRecord, update: StatusUpdate): Messag
 }
 
 /**
- * Meta's times are whole seconds: one that falls into the second of the dispatch is not before it. Without this a
- * message would be sent up to a second before it was dispatched.
+ * Meta's times are whole seconds: one that falls into the second of the dispatch, or of the send's answer, is not
+ * before it. Without this a message would be delivered before it was sent, and sent before it was dispatched.
  */
 function placeInTime(record: MessageRecord, update: StatusUpdate): number {
-  const { dispatchedAtMs } = record;
-  return update.atMs < dispatchedAtMs && update.atMs > dispatchedAtMs - 1_000 ? dispatchedAtMs : update.atMs;
+  let atMs = update.atMs;
+  const endMs = update.atMs + MS_PER_SECOND;
+  if (record.dispatchedAtMs > atMs && record.dispatchedAtMs < endMs) atMs = record.dispatchedAtMs;
+  for (const entry of record.timeline) {
+    const isWithin = entry.atMs > atMs && entry.atMs < endMs && entry.attempt === update.attempt;
+    if (isWithin && WAY_OUT.has(entry.status)) atMs = entry.atMs;
+  }
+  return atMs;
 }
 
 function isSameNews(entry: TimelineEntry, update: StatusUpdate, atMs: number): boolean {
@@ -59,6 +69,19 @@ function isSameNews(entry: TimelineEntry, update: StatusUpdate, atMs: number): b
     entry.atMs === atMs &&
     entry.errorCode === update.errorCode
   );
+}
+
+/**
+ * The send's answer said `sent` before: no news. What tells an answer from a webhook is its time, which is neither a
+ * whole second nor the one of the dispatch.
+ */
+function isAnswered({ dispatchedAtMs, timeline }: MessageRecord, update: StatusUpdate, atMs: number): boolean {
+  if (update.status !== "sent") return false;
+  const own = timeline.filter((entry) => entry.attempt === update.attempt && WAY_OUT.has(entry.status));
+  return own.some((entry) => {
+    if (entry.status !== "sent" || entry.atMs > atMs || entry.atMs % MS_PER_SECOND === 0) return false;
+    return entry.atMs !== dispatchedAtMs && own.every((other) => other.status === "sent" || other.atMs !== entry.atMs);
+  });
 }
 
 /** Read implies delivered implies sent: an update that never comes leaves no gap, and the earliest time stays. */

@@ -93,7 +93,12 @@ export interface TriggerOptions {
 /** Calls with one key; strings and bytes go out as they are, all else as JSON. */
 export function clientOf(url: string, key: string | null): Client {
   const authorisation: Headers_ = key === null ? {} : { "x-api-key": key };
-  const send = async <Body>(method: string, path: string, body?: unknown, headers: Headers_ = {}): Promise<Answer<Body>> =>
+  const send = async <Body>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Headers_ = {},
+  ): Promise<Answer<Body>> =>
     call<Body>(`${url}${path}`, {
       method,
       headers: { ...authorisation, ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
@@ -136,7 +141,11 @@ export async function postChunked(url: string, headers: Headers_, pieces: readon
       incoming.on("end", () => {
         const known = Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)]);
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a test says what it expects
-        resolve({ status: incoming.statusCode ?? 0, headers: new Headers(known), body: JSON.parse(text) as ProblemBody });
+        resolve({
+          status: incoming.statusCode ?? 0,
+          headers: new Headers(known),
+          body: JSON.parse(text) as ProblemBody,
+        });
       });
     });
     outgoing.on("error", reject);
@@ -177,7 +186,9 @@ export async function runEngineOnMeta(options: Omit<WorkspaceOptions, "whatsappU
 }
 
 export async function csvText(url: string, key: string, campaignId: string, query = ""): Promise<string> {
-  const answer = await fetch(`${url}/api/campaigns/${campaignId}/messages.csv${query}`, { headers: { "x-api-key": key } });
+  const answer = await fetch(`${url}/api/campaigns/${campaignId}/messages.csv${query}`, {
+    headers: { "x-api-key": key },
+  });
   assert.equal(answer.status, 200);
   return answer.text();
 }

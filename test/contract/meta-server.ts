@@ -26,8 +26,17 @@ export interface SendBody {
   };
 }
 
-/** `accept` answers 200; `cut` takes the message and cuts the connection; `hold` waits for {@link Meta.release}. */
-export type MetaReaction = "accept" | "cut" | "hold" | { readonly code: number; readonly httpStatus: number };
+/**
+ * `accept` answers 200, `held` too, as Meta's pacing does; `cut` takes the message and cuts the connection; `garbled`
+ * answers a page of HTML; `hold` waits for {@link Meta.release}.
+ */
+export type MetaReaction =
+  | "accept"
+  | "held"
+  | "cut"
+  | "garbled"
+  | "hold"
+  | { readonly code: number; readonly httpStatus: number };
 
 export interface Status {
   readonly messageId: string;
@@ -54,7 +63,8 @@ export async function startMeta(templates: readonly WhatsAppTemplate[] = [GREETI
   const sends: MetaSend[] = [];
   let held: (() => void)[] = [];
   const server = createServer((request, response) => {
-    void readAll(request).then((text) => {
+    void (async (): Promise<void> => {
+      const text = await readAll(request);
       if (request.method === "GET") return answerJson(response, 200, { data: templates });
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the engine sends is what the tests look at
       const send = { body: JSON.parse(text) as SendBody, wamid: `wamid.${sends.length + 1}` };
@@ -63,10 +73,19 @@ export async function startMeta(templates: readonly WhatsAppTemplate[] = [GREETI
       if (reaction === "cut") return void response.destroy();
       if (reaction === "hold") return void held.push(() => accept(response, send));
       if (reaction === "accept") return accept(response, send);
+      if (reaction === "held") return accept(response, send, { message_status: "held_for_quality_assessment" });
+      if (reaction === "garbled") {
+        return void response.writeHead(502, { "content-type": "text/html" }).end("<html>Bad gateway</html>");
+      }
       const { code, httpStatus } = reaction;
-      const error = { message: `(#${code}) refused`, type: "OAuthException", code, error_data: { details: "Refused." } };
+      const error = {
+        message: `(#${code}) refused`,
+        type: "OAuthException",
+        code,
+        error_data: { details: "Refused." },
+      };
       answerJson(response, httpStatus, { error });
-    });
+    })();
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -111,7 +130,7 @@ export function notificationOf(statuses: readonly Status[]): string {
   return JSON.stringify({ object: "whatsapp_business_account", entry });
 }
 
-export function signatureOf(body: string | Uint8Array, secret = APP_SECRET): string {
+export function signatureOf(body: string | Uint8Array, secret: string = APP_SECRET): string {
   return `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
 }
 
@@ -120,11 +139,11 @@ export async function postSigned(url: string, body: string): Promise<Response> {
   return fetch(url, { method: "POST", headers, body });
 }
 
-function accept(response: ServerResponse, { body, wamid }: MetaSend): void {
+function accept(response: ServerResponse, { body, wamid }: MetaSend, more: object = {}): void {
   answerJson(response, 200, {
     messaging_product: "whatsapp",
     contacts: [{ input: body.to, wa_id: body.to.slice(1) }],
-    messages: [{ id: wamid }],
+    messages: [{ id: wamid, ...more }],
   });
 }
 

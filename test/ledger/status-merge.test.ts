@@ -70,6 +70,23 @@ describe("a status webhook", () => {
     assert.equal(merged.timeline[0]?.atMs, dispatched.dispatchedAtMs);
   });
 
+  test("is not placed before the send's answer that it falls into the same second with, nor tells it twice", () => {
+    const answer = { atMs: NOON_MS + 900, status: "sent", attempt: 1, errorCode: null, detail: "" } as const;
+    const sent = { ...dispatched, status: "sent", sentAtMs: answer.atMs, timeline: [answer] } as const;
+    for (const second of [0, 1]) {
+      const merged = fold(sent, [update("read", 1), update("sent", second), update("delivered", 0)]);
+      assert.deepEqual(
+        merged.timeline.map(({ status, atMs }) => [status, atMs - NOON_MS]),
+        [
+          ["sent", 900],
+          ["delivered", 900],
+          ["read", 1_000],
+        ],
+      );
+      assert.deepEqual([merged.sentAtMs, merged.deliveredAtMs], [answer.atMs, answer.atMs]);
+    }
+  });
+
   test("of a failure wins over sent and over an expiry, and keeps the first reason", () => {
     const failure = update("failed", 5, { errorCode: 131_026, errorReason: "The number cannot take it." });
     const later = update("failed", 6, { errorCode: 131_047, errorReason: "Another." });
@@ -122,10 +139,18 @@ test("statuses leave the same record in whatever order, and however often, they 
     status: fc.constantFrom(...MESSAGE_STATUSES),
     attempts: fc.integer({ min: 0, max: 2 }),
     dispatchedAtMs: fc.constantFrom(0, NOON_MS + 500),
+    answeredAtMs: fc.constantFrom(0, NOON_MS + 800, NOON_MS + 1_200, NOON_MS + 2_000),
   });
   fc.assert(
-    fc.property(base, updates, fc.infiniteStream(fc.nat()), (changes, drawn, chance) => {
-      const record = recordOf(idOf(1), { ...changes, failedAtMs: changes.status === "failed" ? NOON_MS + 1 : 0 });
+    fc.property(base, updates, fc.infiniteStream(fc.nat()), (drawnBase, drawn, chance) => {
+      const { answeredAtMs, ...changes } = drawnBase;
+      const answer = { atMs: answeredAtMs, status: "sent", attempt: 1, errorCode: null, detail: "" } as const;
+      const timeline = answeredAtMs === 0 ? [] : [answer];
+      const record = recordOf(idOf(1), {
+        ...changes,
+        timeline,
+        failedAtMs: changes.status === "failed" ? NOON_MS + 1 : 0,
+      });
       const news = drawn.map(({ status, seconds, attempt, errorCode }) =>
         update(status, seconds, {
           attempt,
