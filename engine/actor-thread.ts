@@ -37,6 +37,7 @@ const post = (message: FromThread): void => parentPort?.postMessage(message);
 
 let senders = new Map(start.senders.map((sender) => [sender.id, sender]));
 let responseTimes: number[] = [];
+const known = new Map<number, ThreadCampaign>();
 
 const client = createCloudApiClient({ ...start.whatsapp, connectionsMax: CONNECTIONS_MAX, clock: systemClock });
 const stream = openLmdbStreamReader({ path: start.streamPath });
@@ -80,6 +81,7 @@ function openPartition(partition: number, ledger: Ledger): [number, Partition] {
         block: block === null ? null : { reason: block.reason, untilMs: block.untilMs },
       });
     },
+    onAwaited: (campaignNumber) => onAwaited(partition, campaignNumber),
     onBroken,
     log,
   });
@@ -104,10 +106,31 @@ function onBroken(error: unknown): void {
 
 function setCampaigns(campaigns: readonly ThreadCampaign[]): void {
   for (const campaign of campaigns) {
-    const known = campaign.kind === "removed" ? removedCampaign(campaign) : definedCampaign(campaign);
+    known.set(campaign.number, campaign);
+    const here = campaign.kind === "removed" ? removedCampaign(campaign) : definedCampaign(campaign);
     const own = campaign.kind === "defined" ? partitionOf(campaign.definition.sender) : null;
-    for (const [partition, worker] of partitions) if (own === null || own === partition) worker.setCampaign(known);
+    for (const [partition, worker] of partitions) {
+      if (own === null || own === partition) worker.setCampaign(here);
+      else if (campaign.kind === "defined" && worker.hasHistoryOf(campaign.number)) tellMoved(worker, campaign);
+    }
   }
+}
+
+/** Its sender is another's now: what still waits in this partition ends, statuses of what was sent still count. */
+function tellMoved(worker: Partition, { number, definition }: Extract<ThreadCampaign, { kind: "defined" }>): void {
+  worker.setCampaign(removedCampaign({ number, id: definition.id }));
+}
+
+/** News of a campaign may be behind its events, and then comes by itself; a campaign that moved never does. */
+function onAwaited(partition: number, campaignNumber: number): void {
+  log.warn("event.awaits_campaign", { partition, campaignNumber });
+  setImmediate(() => {
+    const campaign = known.get(campaignNumber);
+    const worker = partitions.get(partition);
+    if (campaign?.kind === "defined" && worker !== undefined && partitionOf(campaign.definition.sender) !== partition) {
+      tellMoved(worker, campaign);
+    }
+  });
 }
 
 function definedCampaign(campaign: Extract<ThreadCampaign, { kind: "defined" }>): PartitionCampaign {
@@ -136,7 +159,7 @@ function definedCampaign(campaign: Extract<ThreadCampaign, { kind: "defined" }>)
   };
 }
 
-function removedCampaign(campaign: Extract<ThreadCampaign, { kind: "removed" }>): PartitionCampaign {
+function removedCampaign(campaign: { readonly number: number; readonly id: string }): PartitionCampaign {
   return {
     id: campaign.id,
     senderId: "",

@@ -38,6 +38,8 @@ export interface FrontParts {
   readonly figures: Figures;
   readonly templates: ReadonlyMap<string, readonly WhatsAppTemplate[]>;
   unreadiness(): readonly string[];
+  /** WhatsApp told of a change to a template. */
+  onTemplateNews(): void;
   /** The engine can no longer keep its promises. */
   onFatal(error: EngineError): void;
   readonly isSimulated: boolean;
@@ -46,6 +48,8 @@ export interface FrontParts {
 
 /** The engine of a single node; several nodes will each have their own number. */
 const NODE = 0;
+/** Meta's fields about templates: status, quality, category, components. */
+const TEMPLATE_NEWS = /^(message_template_|template_)/;
 
 export async function startFront(parts: FrontParts): Promise<UwsServer> {
   const commit = createGroupCommit({
@@ -102,6 +106,7 @@ function webhookRoutes(parts: FrontParts, commit: GroupCommit): Route[] {
     onNotification: ({ unmatched, notifications }) => {
       if (unmatched > 0) log.info("status.unmatched", { count: unmatched });
       for (const { field } of notifications) log.info("notification.received", { field });
+      if (notifications.some(({ field }) => TEMPLATE_NEWS.test(field))) parts.onTemplateNews();
     },
     onRefused: (code) => log.warn("webhook.refused", { code }),
     random: () => Math.random(),

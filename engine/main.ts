@@ -11,6 +11,7 @@ import { type CampaignRegistry, createRegistry } from "./campaign/campaign-regis
 import { compileCampaign } from "./campaign/compiled-campaign.ts";
 import { openCampaignStore } from "./campaign/lmdb-campaign-store.ts";
 import { createExportPool } from "./export-pool.ts";
+import { watchFiles } from "./file-watch.ts";
 import { Figures } from "./figures.ts";
 import { startFront } from "./front.ts";
 import { type KeyStore, openKeyStore } from "./ingress/lmdb-key-store.ts";
@@ -19,7 +20,7 @@ import type { LedgerReader } from "./ledger/ledger-reader.ts";
 import { openLedger } from "./ledger/lmdb-ledger.ts";
 import { PARTITIONS } from "./message/partition.ts";
 import type { WhatsAppTemplate } from "./message/template.ts";
-import { loadCampaignFolder } from "./runtime/campaign-file.ts";
+import { type CampaignFolder, loadCampaignFolder } from "./runtime/campaign-file.ts";
 import { loadConfig } from "./runtime/config-file.ts";
 import type { EngineConfig } from "./runtime/config.ts";
 import { EngineError } from "./runtime/errors.ts";
@@ -33,7 +34,7 @@ import { simulateWhatsApp } from "./simulated-whatsapp.ts";
 import type { ScenarioInput } from "./simulator/scenario.ts";
 import type { SimulatorThread } from "./simulator/simulator-thread.ts";
 import { type LmdbStream, openLmdbStream } from "./stream/lmdb-stream.ts";
-import { startTemplateSync } from "./template-sync.ts";
+import { TemplateSync } from "./template-sync.ts";
 
 export interface StartOptions {
   /** `campaigns/` and `templates/` are looked up beside it. */
@@ -99,9 +100,9 @@ async function wire(options: StartOptions, log: Log, shutdown: Shutdown): Promis
     templates.set(wabaId, list);
     registry.setTemplates(templates);
   };
-  const sync = startTemplateSync({ ...config, fromFiles, onTemplates, clock: systemClock, log });
+  const sync = new TemplateSync({ ...config, fromFiles, onTemplates, clock: systemClock, log });
   shutdown.add("template sync", () => sync.stop());
-  await registry.setFiles(loadCampaignFolder(join(folder, "campaigns"), options.environment).campaigns);
+  await followFiles({ folder, options, registry, sync, log, shutdown });
 
   const figures = new Figures(() => systemClock.monotonicMs());
   const readiness = new Set([STARTING]);
@@ -120,7 +121,8 @@ async function wire(options: StartOptions, log: Log, shutdown: Shutdown): Promis
 
   const isSimulated = simulator !== null;
   const parts = { ...stores, config, threads, exports, figures, templates, isSimulated, log };
-  const server = await startFront({ ...parts, unreadiness: () => [...readiness], onFatal });
+  const onTemplateNews = (): void => sync.refresh();
+  const server = await startFront({ ...parts, unreadiness: () => [...readiness], onFatal, onTemplateNews });
   shutdown.add("server", () => drain(server));
   const url = `http://${config.server.host}:${server.port}`;
   await simulator?.setWebhookUrl(`${url}/webhooks/whatsapp`);
@@ -186,6 +188,33 @@ async function readConfig(
   const simulated = await simulateWhatsApp({ config, templates, scenario });
   log.warn("whatsapp.simulated", { url: simulated.simulator.url, unsetVariables: loaded.unsetVariables });
   return simulated;
+}
+
+/** Campaigns and templates of the files, now and whenever one changes. A faulty file leaves what runs as it is. */
+async function followFiles(parts: {
+  readonly folder: string;
+  readonly options: StartOptions;
+  readonly registry: CampaignRegistry;
+  readonly sync: TemplateSync;
+  readonly log: Log;
+  readonly shutdown: Shutdown;
+}): Promise<void> {
+  const { folder, options, registry, sync, log, shutdown } = parts;
+  const campaigns = join(folder, "campaigns");
+  const templates = join(folder, "templates");
+  let read: CampaignFolder | undefined;
+  const readCampaigns = async (): Promise<void> => {
+    read = loadCampaignFolder(campaigns, options.environment, read);
+    await registry.setFiles(read.campaigns);
+  };
+  const onChange = async (): Promise<void> => {
+    sync.setFiles(readTemplates(templates, log));
+    await readCampaigns();
+    log.info("files.applied", { campaigns: registry.list().length });
+  };
+  await readCampaigns();
+  const folders = [campaigns, templates];
+  shutdown.add("file watch", watchFiles({ folders, onChange, clock: systemClock, log }));
 }
 
 function readTemplates(folder: string, log: Log): readonly WhatsAppTemplate[] {

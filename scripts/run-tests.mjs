@@ -9,6 +9,9 @@ import { prepareProject, root } from "./prepare-project.mjs";
 
 prepareProject();
 
+/** A test that hangs must fail and say so; the longest takes half a minute. */
+const TIMEOUT = "--test-timeout=300000";
+
 const wanted = process.argv.slice(2);
 const files = readdirSync(join(root, "dist", "test"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".test.js"))
@@ -21,7 +24,7 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-const runner = spawn(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", ...files], {
+const runner = spawn(process.execPath, ["--enable-source-maps", "--test", TIMEOUT, "--test-reporter=spec", ...files], {
   cwd: root,
   stdio: ["ignore", "pipe", "inherit"],
 });

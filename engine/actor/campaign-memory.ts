@@ -1,18 +1,36 @@
 // Which of a partition's messages are in memory: those in a mailbox or in flight. Bounded a lane, so that a
 // marketing backlog of any size leaves room for the transactional message behind it.
 
+import type { AcceptedEvent } from "../message/event.ts";
 import { decodeMessageId, MESSAGE_ID_LENGTH, type MessageId } from "../message/ids.ts";
 import type { MessageRecord } from "../message/message-record.ts";
-import { isSettled, type MessageStatus } from "../message/status.ts";
-import type { QueuedCampaign } from "./disk-queue.ts";
+import { isSettled, MESSAGE_STATUSES, type MessageStatus } from "../message/status.ts";
+import { NO_ID, type QueuedCampaign } from "./disk-queue.ts";
 import type { CampaignState } from "./message-journal.ts";
 import type { CampaignProgress, PartitionCampaign } from "./partition-deps.ts";
 
-/** Records in memory a lane; the rest of the backlog is rows on disk. */
-export const LIVE_RECORDS_MAX = 16_384;
+export interface MemoryBounds {
+  /** Records in memory a lane; the rest of the backlog is rows on disk. */
+  readonly liveRecordsMax: number;
+  /** What each campaign may hold even when its lane is full, so that paused and slow ones starve nobody. */
+  readonly liveShareMin: number;
+  /** Rows read back from disk at once. */
+  readonly refillRowsMax: number;
+}
+
+export const MEMORY_BOUNDS: MemoryBounds = { liveRecordsMax: 16_384, liveShareMin: 16, refillRowsMax: 256 };
 
 export interface Campaign extends QueuedCampaign {
   definition: PartitionCampaign;
+  /** Whose number it used before, if another: sends of that time are still its own. */
+  formerSenderId: string | null;
+  /**
+   * An id came after a greater one (the clock was set back, a row that was due was quicker than the backlog), so the
+   * first of `liveIds` may not be the least. Rows of the due index do not count: the head mark need not cover them.
+   */
+  isDisordered: boolean;
+  /** Of those in memory since it was last empty; empty before the first. */
+  greatestLiveId: string;
   /** Not yet brought to an end. */
   waiting: number;
   /** Since the thread started, like the next two. */
@@ -27,9 +45,11 @@ export class CampaignMemory {
   readonly #live = new Map<MessageId, MessageRecord>();
   readonly #liveByLane = { transactional: 0, marketing: 0 };
 
+  readonly #bounds: MemoryBounds;
   #waiting = 0;
 
-  constructor(states: readonly CampaignState[]) {
+  constructor(states: readonly CampaignState[], bounds: MemoryBounds) {
+    this.#bounds = bounds;
     for (const state of states) {
       this.#states.set(state.campaignNumber, state);
       this.#waiting += waitingOf(state);
@@ -43,16 +63,22 @@ export class CampaignMemory {
     if (known !== undefined) {
       this.#liveByLane[known.definition.settings.lane] -= known.liveIds.size;
       this.#liveByLane[lane] += known.liveIds.size;
+      if (known.definition.senderId !== definition.senderId) known.formerSenderId = known.definition.senderId;
       known.definition = definition;
       return known;
     }
     const state = this.#states.get(campaignNumber) ?? newState(campaignNumber);
     const campaign = {
       definition,
+      formerSenderId: null,
+      isDisordered: false,
+      greatestLiveId: "",
       state,
       liveIds: new Set<MessageId>(),
       leftUncommitted: 0,
       leftInBatch: 0,
+      leftFromId: NO_ID,
+      leftInBatchFromId: NO_ID,
       waiting: waitingOf(state),
       arrived: 0,
       dispatched: 0,
@@ -60,6 +86,17 @@ export class CampaignMemory {
     };
     this.#campaigns.set(campaignNumber, campaign);
     return campaign;
+  }
+
+  /** The number of a campaign of these events that nobody has defined here; null when all are known. */
+  strangerOf(events: readonly AcceptedEvent[]): number | null {
+    const stranger = events.find((event) => this.campaignOf(event.messageId) === undefined);
+    return stranger === undefined ? null : (decodeMessageId(stranger.messageId)?.campaignNumber ?? 0);
+  }
+
+  /** Whether the ledger holds messages of the campaign. */
+  hasState(campaignNumber: number): boolean {
+    return this.#states.has(campaignNumber);
   }
 
   all(): Iterable<Campaign> {
@@ -79,11 +116,19 @@ export class CampaignMemory {
   }
 
   room(campaign: Campaign): number {
-    return LIVE_RECORDS_MAX - this.#liveByLane[campaign.definition.settings.lane];
+    const { liveRecordsMax, liveShareMin } = this.#bounds;
+    const laneRoom = liveRecordsMax - this.#liveByLane[campaign.definition.settings.lane];
+    return Math.max(laneRoom, liveShareMin - campaign.liveIds.size);
   }
 
   add(campaign: Campaign, record: MessageRecord): void {
     const { state, liveIds } = campaign;
+    if (liveIds.size === 0) {
+      campaign.isDisordered = false;
+      campaign.greatestLiveId = "";
+    }
+    if (record.messageId > campaign.greatestLiveId) campaign.greatestLiveId = record.messageId;
+    else if (record.dueAtMs === 0) campaign.isDisordered = true;
     this.#live.set(record.messageId, record);
     liveIds.add(record.messageId);
     this.#liveByLane[campaign.definition.settings.lane] += 1;
@@ -132,17 +177,23 @@ export class CampaignMemory {
   moveHead(campaignNumber: number): void {
     const campaign = this.#campaigns.get(campaignNumber);
     if (campaign === undefined) return;
-    const { state, liveIds } = campaign;
-    const [oldest] = liveIds;
-    const first = oldest ?? `${state.tailId}0`;
+    const { state } = campaign;
+    const first = oldestOf(campaign) ?? `${state.tailId}0`;
     state.headId = state.diskFromId !== "" && state.diskFromId < first ? state.diskFromId : first;
   }
 }
 
+function oldestOf({ liveIds, isDisordered }: Campaign): MessageId | undefined {
+  let [oldest] = liveIds;
+  if (oldest === undefined || !isDisordered) return oldest;
+  for (const id of liveIds) if (id < oldest) oldest = id;
+  return oldest;
+}
+
 function waitingOf(state: CampaignState): number {
   let waiting = 0;
-  for (const [status, count] of Object.entries(state.counters.byStatus)) {
-    if (!isSettled(status as MessageStatus)) waiting += count;
+  for (const status of MESSAGE_STATUSES) {
+    if (!isSettled(status)) waiting += state.counters.byStatus[status] ?? 0;
   }
   return waiting;
 }

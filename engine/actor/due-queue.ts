@@ -1,5 +1,7 @@
 // Rows that wait for a time, read from the ledger's due index in order, a bounded number at a turn.
 // An entry stays in the index until its row changes, so a crash brings it up again; within one run each is read once.
+//
+// Reading never passes a time for which a row is still to be committed: its entry would appear behind the reader.
 
 import type { DueEntry, PartitionLedger } from "./partition-deps.ts";
 
@@ -24,11 +26,17 @@ export class DueQueue {
     return this.#nextAtMs === Number.POSITIVE_INFINITY ? null : this.#nextAtMs;
   }
 
+  /** Reads from the beginning again: entries were passed over that somebody wants now. */
+  rewind(): void {
+    this.#after = null;
+    this.#nextAtMs = 0;
+  }
+
   /** A row was parked until then. */
   note(dueAtMs: number): void {
     this.#nextAtMs = Math.min(this.#nextAtMs, dueAtMs);
     this.#uncommittedAtMs = Math.min(this.#uncommittedAtMs, dueAtMs);
-    // Only a clock that was set back parks a row before one already read: read that stretch again.
+    // A clock that was set back, or a time that is now, puts a row before one already read: read that stretch again.
     if (this.#after !== null && dueAtMs <= this.#after.dueAtMs) this.#after = null;
   }
 
@@ -46,7 +54,8 @@ export class DueQueue {
     if (this.#nextAtMs > nowMs) return [];
     const limit = Math.min(DUE_ROWS_MAX, room);
     if (limit <= 0) return [];
-    const entries = this.#ledger.due({ after: this.#after, throughMs: nowMs, limit });
+    const throughMs = Math.min(nowMs, this.#invisibleAtMs - 1);
+    const entries = this.#ledger.due({ after: this.#after, throughMs, limit });
     this.#after = entries.at(-1) ?? this.#after;
     this.#nextAtMs = entries.length === limit ? nowMs : this.#peek();
     return entries;
@@ -54,6 +63,11 @@ export class DueQueue {
 
   #peek(): number {
     const [next] = this.#ledger.due({ after: this.#after, throughMs: Number.MAX_SAFE_INTEGER, limit: 1 });
-    return Math.min(next?.dueAtMs ?? Number.POSITIVE_INFINITY, this.#uncommittedAtMs, this.#committingAtMs);
+    return Math.min(next?.dueAtMs ?? Number.POSITIVE_INFINITY, this.#invisibleAtMs);
+  }
+
+  /** The earliest time for which the index does not show a row yet. */
+  get #invisibleAtMs(): number {
+    return Math.min(this.#uncommittedAtMs, this.#committingAtMs);
   }
 }

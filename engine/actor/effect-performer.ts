@@ -5,8 +5,10 @@ import assert from "node:assert/strict";
 import type { Attributes } from "../message/event.ts";
 import type { MessageId } from "../message/ids.ts";
 import type { MessageRecord } from "../message/message-record.ts";
+import { isSettled } from "../message/status.ts";
 import type { Verdict } from "../message/verdict.ts";
 import type { Campaign, CampaignMemory } from "./campaign-memory.ts";
+import type { DiskQueue } from "./disk-queue.ts";
 import type { DueQueue } from "./due-queue.ts";
 import type { MessageJournal } from "./message-journal.ts";
 import type { PartitionDeps, Rendering } from "./partition-deps.ts";
@@ -26,6 +28,7 @@ export interface Intent {
 export interface EffectPerformerDeps extends Pick<PartitionDeps, "clock" | "log" | "send" | "reportBlock"> {
   readonly journal: MessageJournal;
   readonly memory: CampaignMemory;
+  readonly disk: DiskQueue<Campaign>;
   readonly due: DueQueue;
   readonly senders: SenderDesk;
   /** An actor was given something: a round is needed. */
@@ -38,6 +41,7 @@ export class EffectPerformer {
   inFlight = 0;
   readonly #deps: EffectPerformerDeps;
   #intents: Intent[] = [];
+  #isTakingBack = false;
 
   constructor(deps: EffectPerformerDeps) {
     this.#deps = deps;
@@ -67,17 +71,59 @@ export class EffectPerformer {
     }
   }
 
-  /** Replaces a record and keeps memory, journal and due queue in step with it. */
+  /** Replaces a record that no actor holds from now on, and keeps memory, journal and due queue in step with it. */
   store(campaign: Campaign, before: MessageRecord, after: MessageRecord): void {
     this.#deps.journal.change(before, after, campaign.state);
-    if (after.status === "queued" && after.dueAtMs === 0) this.#deps.memory.replace(after);
-    else this.#deps.memory.remove(campaign, after.messageId);
+    this.#deps.memory.remove(campaign, after.messageId);
     if (after.dueAtMs > 0) this.#deps.due.note(after.dueAtMs);
+    this.#deps.memory.count(campaign, before.status, after.status);
+  }
+
+  /** Replaces a record that stays where it is: in its mailbox, in flight, in the due index, or nowhere. */
+  amend(campaign: Campaign, before: MessageRecord, after: MessageRecord): void {
+    this.#deps.journal.change(before, after, campaign.state);
+    this.#deps.memory.replace(after);
     this.#deps.memory.count(campaign, before.status, after.status);
   }
 
   finish(campaign: Campaign, before: MessageRecord, finish: transition.Finish): void {
     this.store(campaign, before, transition.finishedRecord(before, finish, this.#deps.clock.nowMs()));
+  }
+
+  /** The message of a removed campaign. */
+  endRemoved(campaign: Campaign, record: MessageRecord): void {
+    this.finish(campaign, record, transition.removedFinish(record.status));
+  }
+
+  /** A crash left the row without its verdict: it waits for a status that proves the send. */
+  doubt(campaign: Campaign, record: MessageRecord): void {
+    const nowMs = this.#deps.clock.nowMs();
+    const dueAtMs = nowMs + campaign.definition.settings.uncertain.waitMs;
+    this.store(campaign, record, transition.interruptedRecord(record, dueAtMs, nowMs));
+  }
+
+  /** Queues failed messages anew, `maxPerSecond` of them a second, and counts them. */
+  replay(ids: readonly MessageId[], maxPerSecond: number): number {
+    const { journal, memory, clock } = this.#deps;
+    const nowMs = clock.nowMs();
+    let count = 0;
+    for (const id of ids) {
+      const record = journal.get(id);
+      const campaign = memory.campaignOf(id);
+      if (record === undefined || campaign === undefined || !transition.isReplayable(record)) continue;
+      if (memory.record(id) !== undefined) continue;
+      const dueAtMs = nowMs + 1 + Math.floor((count * 1_000) / maxPerSecond);
+      this.store(campaign, record, transition.replayedRecord(record, dueAtMs, nowMs));
+      count += 1;
+    }
+    return count;
+  }
+
+  /** While the call makes an actor give up a campaign, what it has not sent goes back to where it was read from. */
+  takeBack(call: () => void): void {
+    this.#isTakingBack = true;
+    call();
+    this.#isTakingBack = false;
   }
 
   takeIntents(): readonly Intent[] {
@@ -100,17 +146,24 @@ export class EffectPerformer {
 
   #sendOne(intent: Intent, sentMonotonicMs: number): void {
     const { messageId, attempt, sender, campaign, rendering } = intent;
+    if (!this.#isUnderWay(messageId, attempt)) {
+      this.#dropIntent(intent);
+      return;
+    }
     const answer = (verdict: Verdict): void => {
-      const answeredMonotonicMs = this.#deps.clock.monotonicMs();
       this.inFlight -= 1;
-      this.#deps.senders.step(sender, {
-        kind: "verdict",
-        messageId,
-        attempt,
-        verdict,
-        sentMonotonicMs,
-        answeredMonotonicMs,
-      });
+      const answeredMonotonicMs = this.#deps.clock.monotonicMs();
+      // Proved or failed by a status meanwhile, perhaps replayed since: this answer is about nothing any more.
+      if (this.#isUnderWay(messageId, attempt)) {
+        this.#deps.senders.step(sender, {
+          kind: "verdict",
+          messageId,
+          attempt,
+          verdict: verdictFor(campaign, sender, verdict),
+          sentMonotonicMs,
+          answeredMonotonicMs,
+        });
+      }
       this.#deps.onInput();
     };
     this.inFlight += 1;
@@ -122,12 +175,29 @@ export class EffectPerformer {
     this.#deps.send({ senderId: sender.id, body: rendering.request }, answer);
   }
 
+  /** A status webhook proved a send of the message, so this one is not needed. */
+  #dropIntent({ messageId, sender, campaign }: Intent): void {
+    const record = this.#deps.memory.record(messageId);
+    if (record === undefined || !isSettled(record.status)) return;
+    this.#deps.memory.remove(campaign, messageId);
+    this.#deps.senders.step(sender, { kind: "proved", messageId });
+  }
+
+  #isUnderWay(messageId: MessageId, attempt: number): boolean {
+    const record = this.#deps.memory.record(messageId);
+    return record?.status === "dispatched" && record.attempts === attempt;
+  }
+
   #performOnMessage(sender: SeatedSender, effect: Extract<SenderEffect, { messageId: MessageId }>): void {
     const { memory, clock } = this.#deps;
     const campaign = memory.campaignOf(effect.messageId);
     const record = memory.record(effect.messageId);
     assert.ok(campaign && record, `the actor decided on ${effect.messageId}, which is not in memory`);
     const nowMs = clock.nowMs();
+    if (isSettled(record.status)) {
+      this.#letGo(sender, campaign, effect);
+      return;
+    }
     switch (effect.kind) {
       case "dispatch":
         this.#dispatch(sender, campaign, record, effect.attempt);
@@ -139,8 +209,7 @@ export class EffectPerformer {
         // A row that came from the due index stays findable there: it may lie before the campaign's head mark.
         const waiting = { ...effect, status: "queued", dueAtMs: 0 } as const;
         const after = transition.parkedRecord(record, waiting, nowMs);
-        this.#deps.journal.change(record, { ...after, dueAtMs: record.dueAtMs }, campaign.state);
-        memory.replace({ ...after, dueAtMs: record.dueAtMs });
+        this.amend(campaign, record, { ...after, dueAtMs: record.dueAtMs });
         return;
       }
       case "park": {
@@ -151,16 +220,38 @@ export class EffectPerformer {
         return;
       }
       case "finish":
-        this.finish(campaign, record, effect);
+        if (this.#isTakingBack) this.#putBack(campaign, record);
+        else this.finish(campaign, record, effect);
     }
+  }
+
+  /** The actor decided on a message that a status proved while it waited for its first dispatch. */
+  #letGo(sender: SeatedSender, campaign: Campaign, effect: Extract<SenderEffect, { messageId: MessageId }>): void {
+    const { messageId } = effect;
+    if (effect.kind !== "dispatch") {
+      this.#deps.memory.remove(campaign, messageId);
+      return;
+    }
+    // It takes its turn as an intent, because departures are counted in order.
+    const rendering = { kind: "unrenderable", reason: "" } as const;
+    this.#intents.push({ messageId, attempt: effect.attempt, sender, campaign, rendering });
+    this.#deps.journal.touch(campaign.state);
+  }
+
+  #putBack(campaign: Campaign, record: MessageRecord): void {
+    // Written again as it is, so that the queues read it after the commit, when the ledger surely shows it.
+    this.#deps.journal.change(record, record, campaign.state);
+    this.#deps.memory.remove(campaign, record.messageId);
+    if (record.dueAtMs > 0) this.#deps.due.note(record.dueAtMs);
+    else this.#deps.disk.leave(campaign, record.messageId);
   }
 
   #dispatch(sender: SeatedSender, campaign: Campaign, record: MessageRecord, attempt: number): void {
     if (this.isStopping) return;
     const { messageId, phoneNumber } = record;
-    const { definition, state } = campaign;
+    const { definition } = campaign;
     const nowMs = this.#deps.clock.nowMs();
-    const attributes = JSON.parse(record.attributes) as Attributes;
+    const attributes: Attributes = JSON.parse(record.attributes);
     const rendering = definition.render({ messageId, attempt, phoneNumber, attributes });
     const isRendered = rendering.kind === "rendered";
     const after = transition.dispatchedRecord(
@@ -176,9 +267,16 @@ export class EffectPerformer {
       },
       nowMs,
     );
-    this.#deps.journal.change(record, after, state);
+    this.amend(campaign, record, after);
     this.#deps.journal.dispatchedAt(nowMs);
-    this.#deps.memory.replace(after);
     this.#intents.push({ messageId, attempt, sender, campaign, rendering });
   }
+}
+
+/** A campaign that moved to another number sends there what this one cannot take now, instead of failing it. */
+function verdictFor(campaign: Campaign, sender: SeatedSender, verdict: Verdict): Verdict {
+  const { isRemoved, senderId } = campaign.definition;
+  if (isRemoved || senderId === sender.id) return verdict;
+  if (verdict.kind !== "blocked" && verdict.kind !== "throttled") return verdict;
+  return { kind: "transient", errorCode: verdict.errorCode, reason: verdict.reason };
 }

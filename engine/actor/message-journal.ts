@@ -69,7 +69,12 @@ export class MessageJournal {
 
   /** The newest state of a record, durable or not. */
   get(id: MessageId): MessageRecord | undefined {
-    return (this.#changes.get(id) ?? this.#committing.get(id))?.record ?? this.#readLedger(id);
+    return this.pending(id) ?? this.#readLedger(id);
+  }
+
+  /** The newest state of a record that the ledger does not show yet. */
+  pending(id: MessageId): MessageRecord | undefined {
+    return (this.#changes.get(id) ?? this.#committing.get(id))?.record;
   }
 
   create(record: MessageRecord, campaign: CampaignState): void {
@@ -82,6 +87,11 @@ export class MessageJournal {
     const pending = this.#changes.get(after.messageId);
     if (pending !== undefined) pending.record = after;
     else this.#changes.set(after.messageId, { record: after, previousDueAtMs: before.dueAtMs });
+  }
+
+  /** Has a batch written although no record changed. */
+  touch(campaign: CampaignState): void {
+    this.#changedCampaigns.set(campaign.campaignNumber, campaign);
   }
 
   /** Those whose state the next batch will write. */

@@ -7,6 +7,7 @@ import type { StatusUpdate } from "../message/status-update.ts";
 import type { Verdict } from "../message/verdict.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
+import type { MemoryBounds } from "./campaign-memory.ts";
 import type { CampaignState, CountTransition, LedgerBatch } from "./message-journal.ts";
 import type { CampaignSettings, SenderSettings } from "./sender-actor.ts";
 
@@ -107,6 +108,8 @@ export interface PartitionDeps {
   /** Entries after this sequence were accepted by this run of the engine: they count as arrivals. */
   readonly streamHead: number;
   readonly ledger: PartitionLedger;
+  /** Default {@link MEMORY_BOUNDS}. */
+  readonly bounds?: MemoryBounds;
   readStream(afterSequence: number): readonly StreamEntry[];
   /** Calls `done` exactly once. */
   send(request: SendRequest, done: (verdict: Verdict) => void): void;
@@ -120,6 +123,8 @@ export interface PartitionDeps {
   report(progress: PartitionProgress): void;
   /** A sender, or one campaign of it, can send nothing for now; null: it can again. */
   reportBlock(senderId: string, block: SenderBlock | null): void;
+  /** An event of a campaign that nobody told this partition about waits, and all behind it. */
+  onAwaited(campaignNumber: number): void;
   /** The ledger can no longer be written: the thread must end. */
   onBroken(error: unknown): void;
   readonly log: Log;

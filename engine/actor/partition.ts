@@ -16,18 +16,17 @@ import { decodeEnvelope } from "../message/envelope.ts";
 import type { AcceptedEvent } from "../message/event.ts";
 import type { MessageId } from "../message/ids.ts";
 import type { MessageRecord } from "../message/message-record.ts";
-import type { StatusUpdate } from "../message/status-update.ts";
-import { isSettled } from "../message/status.ts";
-import { type Campaign, CampaignMemory, LIVE_RECORDS_MAX } from "./campaign-memory.ts";
-import { DiskQueue, REFILL_ROWS_MAX } from "./disk-queue.ts";
+import { type Campaign, CampaignMemory, MEMORY_BOUNDS, type MemoryBounds } from "./campaign-memory.ts";
+import { DiskQueue } from "./disk-queue.ts";
 import { DueQueue } from "./due-queue.ts";
-import { EffectPerformer } from "./effect-performer.ts";
+import { EffectPerformer, type Intent } from "./effect-performer.ts";
 import { MessageJournal } from "./message-journal.ts";
 import type { DueEntry, PartitionCampaign, PartitionDeps, StreamEntry } from "./partition-deps.ts";
 import { recoverCampaign } from "./partition-recovery.ts";
 import * as transition from "./record-transition.ts";
-import { type Dispatch, mailboxRoom } from "./sender-actor.ts";
+import { mailboxRoom } from "./sender-actor.ts";
 import { SenderDesk } from "./sender-desk.ts";
+import { StatusIntake } from "./status-intake.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
 /** Changes waiting for their round beyond which no further stream entries are read. */
@@ -36,23 +35,19 @@ const CHANGES_MAX = 4_096;
 /** Pause between two looks at rows that are due, and the longer one while memory has no room for them. */
 const DUE_REST_MS = 1;
 const FULL_REST_MS = 100;
-
-const CAMPAIGN_REMOVED = {
-  status: "failed",
-  errorCode: null,
-  reason: "The campaign was deleted before the message was sent.",
-} as const;
-
-const INTERRUPTED = "The engine stopped while the message was on its way; it may or may not have been sent.";
+/** Between two looks at most: a wall clock that was set forward is noticed then. */
+const LOOK_MS_MAX = 60_000;
 
 export class Partition {
   readonly #deps: PartitionDeps;
+  readonly #bounds: MemoryBounds;
   readonly #journal: MessageJournal;
   readonly #memory: CampaignMemory;
-  readonly #disk: DiskQueue;
+  readonly #disk: DiskQueue<Campaign>;
   readonly #due: DueQueue;
   readonly #senders: SenderDesk;
   readonly #performer: EffectPerformer;
+  readonly #statuses: StatusIntake;
   readonly #wake: WakeTimer;
   #readSequence: number;
   #isCommitting = false;
@@ -60,14 +55,19 @@ export class Partition {
   #isReadScheduled = false;
   #isStopping = false;
   #isAwaitingCampaign = false;
+  #isStarted = false;
+  /** The stream's entries of earlier runs are read: what they prove is known. */
+  #hasCaughtUp = false;
+  #isRefillWanted = false;
+  #drained: Promise<void> | null = null;
   #onDrained: (() => void) | null = null;
-  #unmatchedStatuses = 0;
 
   constructor(deps: PartitionDeps) {
     this.#deps = deps;
     this.#journal = new MessageJournal({ get: (id) => deps.ledger.get(id), countTransition: deps.countTransition });
-    this.#memory = new CampaignMemory(deps.ledger.campaignStates());
-    this.#disk = new DiskQueue({ ledger: deps.ledger, partition: deps.partition });
+    this.#bounds = deps.bounds ?? MEMORY_BOUNDS;
+    this.#memory = new CampaignMemory(deps.ledger.campaignStates(), this.#bounds);
+    this.#disk = new DiskQueue<Campaign>({ ...deps, rowsMax: this.#bounds.refillRowsMax });
     this.#due = new DueQueue(deps.ledger);
     this.#wake = new WakeTimer(deps.clock, () => this.#onTime());
     this.#senders = new SenderDesk(deps, (sender, effect) => this.#performer.perform(sender, effect));
@@ -75,15 +75,24 @@ export class Partition {
       ...deps,
       journal: this.#journal,
       memory: this.#memory,
+      disk: this.#disk,
       due: this.#due,
       senders: this.#senders,
       onInput: () => this.#scheduleRound(),
+    });
+    this.#statuses = new StatusIntake({
+      mergeStatus: deps.mergeStatus,
+      journal: this.#journal,
+      memory: this.#memory,
+      performer: this.#performer,
+      senders: this.#senders,
     });
     this.#readSequence = deps.ledger.cursor();
   }
 
   /** Takes up what a previous run left behind, then reads the stream. Campaigns must be set. */
   start(): void {
+    this.#isStarted = true;
     for (const campaign of this.#memory.all()) this.#recover(campaign);
     this.#refill();
     this.#read();
@@ -99,53 +108,66 @@ export class Partition {
     this.#read();
   }
 
-  /** Adds the campaign or changes it; a removed one ends its waiting messages. */
+  /** Adds the campaign or changes it; a removed one ends its waiting messages. What is stopping takes no more news. */
   setCampaign(definition: PartitionCampaign): void {
+    if (this.#isStopping) return;
     const { campaignNumber } = definition.settings;
     const before = this.#memory.get(campaignNumber)?.definition;
     const campaign = this.#memory.define(definition);
     if (definition.isRemoved) {
-      this.#senders.give(before?.senderId ?? definition.senderId, { kind: "campaignRemoved", campaignNumber });
+      if (before !== undefined)
+        this.#senders.giveIfSeated(before.senderId, { kind: "campaignRemoved", campaignNumber });
       this.#disk.resume(campaign);
     } else {
+      if (before !== undefined && before.senderId !== definition.senderId) this.#moveOut(before);
       this.#senders.give(definition.senderId, { kind: "campaign", settings: definition.settings });
     }
+    if (before === undefined && this.#isStarted && campaign.waiting > 0) {
+      this.#recover(campaign);
+      this.#due.rewind();
+    }
+    this.#isRefillWanted = true;
     if (this.#isAwaitingCampaign) this.#scheduleRead();
     this.#isAwaitingCampaign = false;
     this.#scheduleRound();
   }
 
+  /** Whether messages of the campaign are here, also one that lives in another partition by now. */
+  hasHistoryOf(campaignNumber: number): boolean {
+    return this.#memory.hasState(campaignNumber);
+  }
+
   /** A sender's limits changed. */
   refreshSenders(): void {
+    if (this.#isStopping) return;
     this.#senders.refresh();
+    this.#isRefillWanted = true;
     this.#scheduleRound();
   }
 
   /** Queues failed messages anew, `maxPerSecond` of them a second, and counts them. Durable with the next round. */
   replay(ids: readonly MessageId[], maxPerSecond: number): number {
-    const nowMs = this.#deps.clock.nowMs();
-    let count = 0;
-    for (const id of ids) {
-      const record = this.#journal.get(id);
-      const campaign = this.#memory.campaignOf(id);
-      if (record === undefined || campaign === undefined || !transition.isReplayable(record)) continue;
-      const dueAtMs = nowMs + 1 + Math.floor((count * 1_000) / maxPerSecond);
-      this.#performer.store(campaign, record, transition.replayedRecord(record, dueAtMs, nowMs));
-      count += 1;
-    }
+    if (this.#isStopping) return 0;
+    const count = this.#performer.replay(ids, maxPerSecond);
     this.#scheduleRound();
     return count;
   }
 
-  /** Sends nothing more, waits for the verdicts of what is under way, and makes everything durable. */
+  /** Sends nothing more, waits for the verdicts of what is under way, and makes everything durable. Safe twice. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#performer.isStopping = true;
     this.#wake.cancel();
-    await new Promise<void>((resolve) => {
+    this.#drained ??= new Promise<void>((resolve) => {
       this.#onDrained = resolve;
       this.#settleStop();
     });
+    await this.#drained;
+  }
+
+  /** Messages in a mailbox or in flight. */
+  get inMemory(): number {
+    return this.#memory.size;
   }
 
   // Stream → records
@@ -153,10 +175,12 @@ export class Partition {
   #read(): void {
     if (this.#isStopping || this.#isAwaitingCampaign || this.#journal.changeCount >= CHANGES_MAX) return;
     const entries = this.#deps.readStream(this.#readSequence);
-    if (entries.length === 0) return;
     for (const entry of entries) {
       if (!this.#take(entry)) break;
     }
+    const isBehind = entries.length > 0 && !this.#isAwaitingCampaign && this.#readSequence < this.#deps.streamHead;
+    if (!isBehind && !this.#hasCaughtUp) this.#catchUp();
+    if (entries.length === 0) return;
     this.#scheduleRound();
     if (!this.#isAwaitingCampaign) this.#scheduleRead();
   }
@@ -178,13 +202,12 @@ export class Partition {
   #take(entry: StreamEntry): boolean {
     const envelope = decodeEnvelope(entry.bytes);
     const isOfThisRun = entry.sequence > this.#deps.streamHead;
-    if (envelope.kind === "events" && envelope.events.some((event) => !this.#memory.campaignOf(event.messageId))) {
-      this.#isAwaitingCampaign = true;
-      this.#deps.log.warn("event.awaits_campaign", { partition: this.#deps.partition, sequence: entry.sequence });
-      return false;
-    }
+    const stranger = envelope.kind === "events" ? this.#memory.strangerOf(envelope.events) : null;
+    this.#isAwaitingCampaign = stranger !== null;
+    if (stranger !== null) this.#deps.onAwaited(stranger);
+    if (this.#isAwaitingCampaign) return false;
     if (envelope.kind === "events") for (const event of envelope.events) this.#arrive(event, isOfThisRun);
-    else for (const update of envelope.updates) this.#update(update);
+    else for (const update of envelope.updates) this.#statuses.take(update);
     this.#readSequence = entry.sequence;
     this.#journal.consumed(entry.sequence);
     return true;
@@ -199,81 +222,79 @@ export class Partition {
     this.#journal.create(record, campaign.state);
     if (isOfThisRun) campaign.arrived += 1;
     this.#memory.count(campaign, null, record.status);
-    if (campaign.definition.isRemoved) this.#performer.finish(campaign, record, CAMPAIGN_REMOVED);
+    if (campaign.definition.isRemoved) this.#performer.endRemoved(campaign, record);
     else if (campaign.state.diskFromId === "" && this.#room(campaign) > 0) this.#offer(campaign, record);
     else this.#disk.leave(campaign, record.messageId);
-  }
-
-  #update(update: StatusUpdate): void {
-    const campaign = this.#memory.campaignOf(update.messageId);
-    const before = this.#journal.get(update.messageId);
-    if (campaign === undefined || before === undefined) {
-      this.#unmatchedStatuses += 1;
-      return;
-    }
-    const after = this.#deps.mergeStatus(before, update);
-    if (after === before) return;
-    this.#performer.store(campaign, before, after);
-    if (!isSettled(before.status) && isSettled(after.status)) {
-      this.#senders.give(campaign.definition.senderId, { kind: "proved", messageId: after.messageId });
-    }
   }
 
   // Memory and disk
 
   #room(campaign: Campaign): number {
     const { senderId, settings, isRemoved } = campaign.definition;
-    if (isRemoved) return REFILL_ROWS_MAX;
-    const sender = this.#senders.get(senderId);
-    if (sender === undefined) return 0;
-    return Math.min(mailboxRoom(sender.actor, settings.campaignNumber), this.#memory.room(campaign));
+    if (isRemoved) return this.#bounds.refillRowsMax;
+    return Math.min(
+      mailboxRoom(this.#senders.get(senderId).actor, settings.campaignNumber),
+      this.#memory.room(campaign),
+    );
   }
 
   #offer(campaign: Campaign, record: MessageRecord): void {
     this.#memory.add(campaign, record);
-    this.#senders.give(campaign.definition.senderId, { kind: "offered", dispatch: dispatchOf(record, campaign) });
+    this.#senders.give(campaign.definition.senderId, {
+      kind: "offered",
+      dispatch: transition.dispatchOf(record, campaign.state.campaignNumber),
+    });
   }
 
   #refill(): void {
-    this.#disk.refill(
-      (campaign) => this.#room(campaign as Campaign),
-      (campaign, row) => this.#load(campaign as Campaign, row),
+    this.#isRefillWanted = this.#disk.refill(
+      (campaign) => this.#room(campaign),
+      (campaign, row) => this.#load(campaign, row),
     );
+    if (this.#isRefillWanted) this.#scheduleRound();
   }
 
   /** A row that was left on disk may have moved on since: only one that is still queued is taken. */
   #load(campaign: Campaign, row: MessageRecord): void {
-    const record = this.#journal.get(row.messageId) ?? row;
+    const record = this.#journal.pending(row.messageId) ?? row;
     if (record.status !== "queued" || record.dueAtMs !== 0 || this.#memory.record(record.messageId)) return;
-    if (campaign.definition.isRemoved) this.#performer.finish(campaign, record, CAMPAIGN_REMOVED);
-    else this.#offer(campaign, record);
+    if (campaign.definition.isRemoved) this.#performer.endRemoved(campaign, record);
+    else if (record.dispatchedAtMs === 0) this.#offer(campaign, record);
+    else this.#giveDue(campaign, record, "queued");
   }
 
   #recover(campaign: Campaign): void {
     const interrupted = recoverCampaign(campaign, this.#deps.ledger, this.#deps.partition);
-    const nowMs = this.#deps.clock.nowMs();
-    const dueAtMs = nowMs + campaign.definition.settings.uncertain.waitMs;
-    for (const record of interrupted) {
-      const { attempts } = record;
-      const waiting = { status: "uncertain", dueAtMs, attempts, errorCode: null, reason: INTERRUPTED } as const;
-      this.#performer.store(campaign, record, transition.parkedRecord(record, waiting, nowMs));
-    }
+    for (const record of interrupted) this.#performer.doubt(campaign, record);
     this.#disk.resume(campaign);
+  }
+
+  /** The campaign changed its number: what waits for the old one is read again for the new one. */
+  #moveOut({ senderId, settings }: PartitionCampaign): void {
+    const { campaignNumber } = settings;
+    this.#performer.takeBack(() => this.#senders.giveIfSeated(senderId, { kind: "campaignRemoved", campaignNumber }));
+  }
+
+  #catchUp(): void {
+    this.#hasCaughtUp = true;
+    this.#wake.at(this.#deps.clock.monotonicMs());
   }
 
   // Time
 
   #onTime(): void {
     if (this.#isStopping) return;
-    const entries = this.#due.read(this.#deps.clock.nowMs(), this.#dueRoom());
-    for (const entry of entries) this.#bringUp(entry);
+    if (this.#hasCaughtUp) {
+      const entries = this.#due.read(this.#deps.clock.nowMs(), this.#dueRoom());
+      for (const entry of entries) this.#bringUp(entry);
+    }
     this.#senders.touchWoken();
     this.#scheduleRound();
   }
 
   /** Rows that come due find room beside both lanes' own. */
   #dueRoom(): number {
-    return LIVE_RECORDS_MAX * 3 - this.#memory.size;
+    return this.#bounds.liveRecordsMax * 3 - this.#memory.size;
   }
 
   #bringUp(entry: DueEntry): void {
@@ -281,21 +302,32 @@ export class Partition {
     const campaign = this.#memory.campaignOf(entry.messageId);
     if (record === undefined || campaign === undefined) return;
     if (record.dueAtMs !== entry.dueAtMs || this.#memory.record(record.messageId)) return;
-    if (campaign.definition.isRemoved) {
-      this.#performer.finish(campaign, record, CAMPAIGN_REMOVED);
-      return;
+    const { status } = record;
+    // Nobody holds it: the run that dispatched it crashed.
+    if (status === "dispatched") this.#performer.doubt(campaign, record);
+    else if (campaign.definition.isRemoved) this.#performer.endRemoved(campaign, record);
+    else if (status === "queued" || status === "retrying" || status === "uncertain") {
+      this.#giveDue(campaign, record, status);
     }
-    // A dispatched row that nobody holds is one that a crash left without its verdict.
-    const status = record.status === "queued" || record.status === "retrying" ? record.status : "uncertain";
+  }
+
+  #giveDue(campaign: Campaign, record: MessageRecord, status: "queued" | "retrying" | "uncertain"): void {
     this.#memory.add(campaign, record);
-    this.#senders.give(campaign.definition.senderId, { kind: "due", dispatch: dispatchOf(record, campaign), status });
+    this.#senders.give(campaign.definition.senderId, {
+      kind: "due",
+      dispatch: transition.dispatchOf(record, campaign.state.campaignNumber),
+      status,
+    });
   }
 
   #arm(): void {
     const { clock } = this.#deps;
     const dueAtMs = this.#due.nextAtMs;
     const restMs = this.#dueRoom() > 0 ? DUE_REST_MS : FULL_REST_MS;
-    if (dueAtMs !== null) this.#wake.at(clock.monotonicMs() + Math.max(restMs, dueAtMs - clock.nowMs()));
+    if (dueAtMs !== null && this.#hasCaughtUp) {
+      const waitMs = Math.min(LOOK_MS_MAX, Math.max(restMs, dueAtMs - clock.nowMs()));
+      this.#wake.at(clock.monotonicMs() + waitMs);
+    }
     this.#wake.at(this.#senders.nextWakeMonotonicMs());
   }
 
@@ -312,6 +344,7 @@ export class Partition {
 
   #round(): void {
     if (!this.#isStopping) {
+      if (this.#isRefillWanted) this.#refill();
       this.#senders.tickTouched();
       this.#arm();
     }
@@ -328,20 +361,18 @@ export class Partition {
     this.#disk.batchTaken();
     this.#due.batchTaken();
     this.#deps.ledger.commit(this.#journal.take()).then(
-      () => {
-        this.#isCommitting = false;
-        this.#journal.committed();
-        this.#disk.batchCommitted();
-        this.#due.batchCommitted();
-        this.#performer.send(intents);
-        this.#report(cursor, changed);
-        this.#afterCommit();
-      },
+      () => this.#afterCommit({ cursor, changed, intents }),
       (error: unknown) => this.#deps.onBroken(error),
     );
   }
 
-  #afterCommit(): void {
+  #afterCommit(round: { cursor: number; changed: readonly number[]; intents: readonly Intent[] }): void {
+    this.#isCommitting = false;
+    this.#journal.committed();
+    this.#disk.batchCommitted();
+    this.#due.batchCommitted();
+    this.#performer.send(round.intents);
+    this.#report(round.cursor, round.changed);
     if (!this.#isStopping) {
       this.#refill();
       this.#read();
@@ -354,7 +385,7 @@ export class Partition {
       partition: this.#deps.partition,
       cursor,
       waiting: this.#memory.waiting,
-      unmatchedStatuses: this.#unmatchedStatuses,
+      unmatchedStatuses: this.#statuses.unmatched,
       campaigns: changed.map((number) => this.#memory.progressOf(number)).filter((progress) => progress !== null),
     });
   }
@@ -364,14 +395,4 @@ export class Partition {
     if (this.#journal.isEmpty) this.#onDrained();
     else this.#scheduleRound();
   }
-}
-
-function dispatchOf(record: MessageRecord, campaign: Campaign): Dispatch {
-  return {
-    messageId: record.messageId,
-    campaignNumber: campaign.state.campaignNumber,
-    phoneNumber: record.phoneNumber,
-    acceptedAtMs: transition.queuedSinceMs(record),
-    attempts: record.attempts,
-  };
 }

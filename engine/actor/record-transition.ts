@@ -4,9 +4,16 @@
 import type { AcceptedEvent } from "../message/event.ts";
 import { decodeMessageId } from "../message/ids.ts";
 import type { MessageRecord, TimelineEntry } from "../message/message-record.ts";
+import type { MessageStatus } from "../message/status.ts";
+import type { Dispatch } from "./sender-messages.ts";
 
 /** Marks a replay in the timeline. */
 const REPLAYED = "Replayed by an operator.";
+
+const INTERRUPTED = "The engine stopped while the message was on its way; it may or may not have been sent.";
+const REMOVED = "The campaign was deleted, or moved to another sender, before the message was sent.";
+const REMOVED_UNCERTAIN =
+  "The campaign was deleted, or moved to another sender, before it was known whether WhatsApp got the message.";
 
 /** The oldest entries but the first give way beyond this many: a message cannot grow without bound. */
 export const TIMELINE_ENTRIES_MAX = 40;
@@ -132,6 +139,29 @@ export function finishedRecord(record: MessageRecord, finish: Finish, atMs: numb
   };
 }
 
+/** A crash swallowed its verdict. */
+export function interruptedRecord(record: MessageRecord, dueAtMs: number, atMs: number): MessageRecord {
+  const { attempts } = record;
+  const waiting = { status: "uncertain", dueAtMs, attempts, errorCode: null, reason: INTERRUPTED } as const;
+  return parkedRecord(record, waiting, atMs);
+}
+
+/** How a waiting message of a removed campaign ends. */
+export function removedFinish(status: MessageStatus): Finish {
+  return { status: "failed", errorCode: null, reason: status === "uncertain" ? REMOVED_UNCERTAIN : REMOVED };
+}
+
+/** What an actor needs to know of it. */
+export function dispatchOf(record: MessageRecord, campaignNumber: number): Dispatch {
+  return {
+    messageId: record.messageId,
+    campaignNumber,
+    phoneNumber: record.phoneNumber,
+    acceptedAtMs: queuedSinceMs(record),
+    attempts: record.attempts,
+  };
+}
+
 /** An operator's replay: back into the queue, with a fresh time to live. */
 export function replayedRecord(record: MessageRecord, dueAtMs: number, atMs: number): MessageRecord {
   const entry = { atMs, status: "queued", attempt: record.attempts, errorCode: null, detail: REPLAYED } as const;
@@ -161,5 +191,8 @@ export function queuedSinceMs(record: MessageRecord): number {
 function timelineWith(record: MessageRecord, entry: TimelineEntry): readonly TimelineEntry[] {
   const kept = record.timeline;
   if (kept.length < TIMELINE_ENTRIES_MAX) return [...kept, entry];
-  return [...kept.slice(0, 1), ...kept.slice(2), entry];
+  // The time to live is counted from the last replay: its line stays like the first one.
+  const lastReplay = kept.findLastIndex(({ detail }) => detail === REPLAYED);
+  const dropped = lastReplay === 1 ? 2 : 1;
+  return [...kept.slice(0, dropped), ...kept.slice(dropped + 1), entry];
 }

@@ -41,7 +41,7 @@ type DueInput = Extract<SenderInput, { kind: "due" }>;
 const NO_ROOM_MS = 5000;
 const NO_ROOM_PAUSED_MS = 60_000;
 
-const REMOVED_REASON = "Its campaign was deleted before it could be sent.";
+const REMOVED_REASON = "The campaign was deleted, or moved to another sender, before the message was sent.";
 const UNCERTAIN_REASON = "It is unknown whether WhatsApp got it: no answer and no status came.";
 
 const NO_EFFECTS: readonly SenderEffect[] = [];

@@ -1,7 +1,18 @@
 // The sender actors of one partition: made when first needed, given their inputs, ticked once a round.
 
 import type { PartitionDeps } from "./partition-deps.ts";
-import { createSender, type Now, type Sender, type SenderEffect, type SenderInput, step } from "./sender-actor.ts";
+import {
+  createSender,
+  type Now,
+  type Sender,
+  type SenderEffect,
+  type SenderInput,
+  type SenderSettings,
+  step,
+} from "./sender-actor.ts";
+
+/** A number that the configuration does not know: nothing leaves, time runs on, and it may come to be known. */
+const RESTING = { messagesPerSecond: 1, pair: { periodMs: 6_000, burst: 45 }, inFlightMax: 0 } as const;
 
 /** After a restart a number rests until its last second is over: a crash loop must not multiply the burst. */
 const RATE_WINDOW_MS = 1_000;
@@ -24,13 +35,17 @@ export class SenderDesk {
     this.#perform = perform;
   }
 
-  /** Undefined when the configuration has no such sender. */
-  get(id: string): SeatedSender | undefined {
+  get(id: string): SeatedSender {
     return this.#senders.get(id) ?? this.#seat(id);
   }
 
   give(id: string, input: SenderInput): void {
-    const sender = this.get(id);
+    this.step(this.get(id), input);
+  }
+
+  /** One that has no messages yet knows nothing of any. */
+  giveIfSeated(id: string, input: SenderInput): void {
+    const sender = this.#senders.get(id);
     if (sender !== undefined) this.step(sender, input);
   }
 
@@ -61,16 +76,17 @@ export class SenderDesk {
 
   refresh(): void {
     for (const sender of this.#senders.values()) {
-      const settings = this.#deps.senderSettings(sender.id);
-      if (settings !== undefined) this.step(sender, { kind: "settings", settings });
+      this.step(sender, { kind: "settings", settings: this.#settingsOf(sender.id) });
     }
   }
 
-  #seat(id: string): SeatedSender | undefined {
-    const settings = this.#deps.senderSettings(id);
-    if (settings === undefined) return undefined;
+  #settingsOf(senderId: string): SenderSettings {
+    return this.#deps.senderSettings(senderId) ?? { senderId, ...RESTING };
+  }
+
+  #seat(id: string): SeatedSender {
     const now = this.#now();
-    const actor = createSender(settings, now, () => this.#deps.random());
+    const actor = createSender(this.#settingsOf(id), now, () => this.#deps.random());
     const sender = { id, actor, wakeMonotonicMs: Number.POSITIVE_INFINITY };
     this.#senders.set(id, sender);
     const sinceLastMs = now.wallMs - this.#deps.ledger.lastDispatchAt();

@@ -134,6 +134,6 @@ function invalidCampaign(id: string, faults: readonly CampaignFault[]): HttpResp
 }
 
 function managedByFile(id: string): HttpResponse {
-  const detail = `Campaign ${id} comes from a file: edit or remove campaigns/${id}.yaml beside the configuration and restart.`;
+  const detail = `Campaign ${id} comes from a file: edit or remove campaigns/${id}.yaml beside the configuration; it applies within a second.`;
   return problem({ status: 409, code: "managed_by_file", detail });
 }

@@ -38,7 +38,9 @@ export async function runEngine(
   const messagesPerSecond = options.messagesPerSecond ?? 1000;
   const simulator = await startSimulatorThread({
     templates,
-    senders: [{ phoneNumberId: PHONE_NUMBER_ID, wabaId: WABA_ID, messagesPerSecond }],
+    senders: Object.values(options.senders ?? { main: { phoneNumberId: PHONE_NUMBER_ID, messagesPerSecond } }).map(
+      (sender) => ({ ...sender, wabaId: WABA_ID }),
+    ),
     accessTokens: [ACCESS_TOKEN],
     appSecret: APP_SECRET,
     ...(options.scenario === undefined ? {} : { scenario: options.scenario }),
@@ -47,7 +49,11 @@ export async function runEngine(
   await simulator.setWebhookUrl(`${workspace.url}/webhooks/whatsapp`);
   const start = (): Promise<Engine> =>
     startEngine({ configFile: workspace.configFile, environment: {}, simulator: "never", logLevel: "silent" });
-  let engine = await start();
+  let engine = await start().catch(async (error: unknown) => {
+    // Its thread would keep the test's process alive.
+    await simulator.close();
+    throw error;
+  });
   const authorisation = { "x-api-key": engine.adminKey };
 
   const getJson = async <Value>(path: string): Promise<Value> => {

@@ -1,0 +1,40 @@
+// Campaign and template files apply when they change: a change in one of the folders is told once the writing has
+// been quiet for a moment, so that an editor's save, or a copy of many files, is one change.
+
+import { existsSync, type FSWatcher, watch } from "node:fs";
+
+import type { Clock } from "./runtime/clock.ts";
+import { messageOf } from "./runtime/errors.ts";
+import type { Log } from "./runtime/log.ts";
+
+const QUIET_MS = 150;
+
+export interface FileWatchOptions {
+  /** Folders that do not exist are left out. */
+  readonly folders: readonly string[];
+  onChange(): Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** @returns The function that ends the watch. */
+export function watchFiles({ folders, onChange, clock, log }: FileWatchOptions): () => void {
+  let cancel = (): void => {};
+  const changed = (): void => {
+    cancel();
+    cancel = clock.after(QUIET_MS, () => {
+      onChange().catch((error: unknown) => log.error("files.unread", { reason: messageOf(error) }));
+    });
+  };
+  const watchers = folders.filter((folder) => existsSync(folder)).map((folder) => watchFolder(folder, changed, log));
+  return () => {
+    cancel();
+    for (const watcher of watchers) watcher.close();
+  };
+}
+
+function watchFolder(folder: string, changed: () => void, log: Log): FSWatcher {
+  const watcher = watch(folder, { persistent: false }, changed);
+  watcher.on("error", (error) => log.error("files.unwatched", { folder, reason: messageOf(error) }));
+  return watcher;
+}
