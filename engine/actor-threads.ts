@@ -103,8 +103,8 @@ export class ActorThreads {
         };
         return new Worker(new URL("./actor-thread.js", import.meta.url), { workerData, name: `actor-${threadIndex}` });
       },
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only actor-thread.ts speaks here
       onStarted: () => onStarted(partitions),
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only actor-thread.ts speaks here
       onMessage: (message) => this.#hear(message as FromThread, onReady),
       onGivenUp: (error) => onFatal(error),
       log,

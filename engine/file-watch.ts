@@ -19,16 +19,16 @@ export interface FileWatchOptions {
 
 /** @returns The function that ends the watch. */
 export function watchFiles({ folders, onChange, clock, log }: FileWatchOptions): () => void {
-  let cancel = (): void => {};
+  let cancel: (() => void) | null = null;
   const changed = (): void => {
-    cancel();
+    cancel?.();
     cancel = clock.after(QUIET_MS, () => {
       onChange().catch((error: unknown) => log.error("files.unread", { reason: messageOf(error) }));
     });
   };
   const watchers = folders.filter((folder) => existsSync(folder)).map((folder) => watchFolder(folder, changed, log));
   return () => {
-    cancel();
+    cancel?.();
     for (const watcher of watchers) watcher.close();
   };
 }

@@ -44,25 +44,26 @@ test("the law is applied to real files", () => {
   assert.ok(files.length > 0, "engine/ holds no source: run from the repository root");
 });
 
+function importsOnlyItsStage(path: string, text: string): void {
+  for (const target of importsOf(text).filter((name) => name.startsWith("."))) {
+    const place = normalize(join(path, "..", target));
+    const isSchema = /^\.\.\/schemas\/[^/]+\.json$/.test(place);
+    const allowed = isSchema || [stageOf(path), ...SHARED].includes(stageOf(place));
+    assert.ok(allowed, `${path} imports ${target}: let a composition root pass it in`);
+  }
+}
+
+function isPure(path: string, text: string): void {
+  assert.doesNotMatch(text, AMBIENT, `${path} reaches for the outside world: take it as an argument`);
+  for (const name of importsOf(text).filter((target) => !target.startsWith("."))) {
+    assert.ok(PURE_PACKAGES.includes(name), `${path} imports ${name}: name the technology or move it`);
+  }
+}
+
 for (const { path, text } of files) {
   const isRoot = !path.includes(sep) || ROOT_FOLDERS.includes(stageOf(path));
-
-  test(`engine/${path} imports no sibling stage`, { skip: isRoot }, () => {
-    for (const target of importsOf(text).filter((name) => name.startsWith("."))) {
-      const stage = stageOf(normalize(join(path, "..", target)));
-      const isSchema = /^\.\.\/schemas\/[^/]+\.json$/.test(normalize(join(path, "..", target)));
-      const allowed = isSchema || [stageOf(path), ...SHARED].includes(stage);
-      assert.ok(allowed, `${path} imports ${target}: let a composition root pass it in`);
-    }
-  });
-
-  test(`engine/${path} is pure, or its name says otherwise`, { skip: isRoot || TECHNOLOGY.test(path) }, () => {
-    assert.doesNotMatch(text, AMBIENT, `${path} reaches for the outside world: take it as an argument`);
-    for (const name of importsOf(text).filter((target) => !target.startsWith("."))) {
-      assert.ok(PURE_PACKAGES.includes(name), `${path} imports ${name}: name the technology or move it`);
-    }
-  });
-
+  if (!isRoot) test(`engine/${path} imports no sibling stage`, () => importsOnlyItsStage(path, text));
+  if (!isRoot && !TECHNOLOGY.test(path)) test(`engine/${path} is pure, as its name says`, () => isPure(path, text));
   test(`engine/${path} has at most ${LINES_MAX} lines`, () => {
     assert.ok(text.split("\n").length <= LINES_MAX, `${path}: which second noun is in this file?`);
   });

@@ -218,7 +218,7 @@ export class Partition {
     assert.ok(campaign !== undefined, "an entry is taken only when its campaigns are known");
     // A stream that delivers twice must not make two messages of one event.
     if (this.#journal.get(event.messageId) !== undefined) return;
-    const record = transition.acceptedRecord(event, campaign.definition.id);
+    const record = transition.acceptedRecord(event, campaign.definition);
     this.#journal.create(record, campaign.state);
     if (isOfThisRun) campaign.arrived += 1;
     this.#memory.count(campaign, null, record.status);

@@ -16,17 +16,24 @@ const REMOVED_UNCERTAIN =
   "The campaign was deleted, or moved to another sender, before it was known whether WhatsApp got the message.";
 
 /** The oldest entries but the first give way beyond this many: a message cannot grow without bound. */
-export const TIMELINE_ENTRIES_MAX = 40;
+const TIMELINE_ENTRIES_MAX = 40;
 
-export function acceptedRecord(event: AcceptedEvent, campaignId: string): MessageRecord {
+export interface AcceptingCampaign {
+  readonly id: string;
+  /** What the message would be sent with now; its dispatch decides. */
+  readonly templateName: string;
+  readonly templateLanguage: string;
+}
+
+export function acceptedRecord(event: AcceptedEvent, campaign: AcceptingCampaign): MessageRecord {
   const acceptedAtMs = decodeMessageId(event.messageId)?.acceptedAtMs ?? 0;
   return {
     messageId: event.messageId,
-    campaignId,
+    campaignId: campaign.id,
     phoneNumber: event.phoneNumber,
     attributes: event.attributes,
-    templateName: "",
-    templateLanguage: "",
+    templateName: campaign.templateName,
+    templateLanguage: campaign.templateLanguage,
     message: "",
     status: "queued",
     errorCode: null,
@@ -184,7 +191,7 @@ export function isReplayable(record: MessageRecord): boolean {
 }
 
 /** When the time to live began: at acceptance, or at the last replay. */
-export function queuedSinceMs(record: MessageRecord): number {
+function queuedSinceMs(record: MessageRecord): number {
   return record.timeline.findLast((entry) => entry.detail === REPLAYED)?.atMs ?? record.acceptedAtMs;
 }
 

@@ -158,7 +158,7 @@ export function leftMailbox(sender: Sender, campaign: Campaign): void {
 }
 
 /** Into its lane's line, if it has messages and does not sleep. */
-export function stand(sender: Sender, campaign: Campaign, now: Now): void {
+function stand(sender: Sender, campaign: Campaign, now: Now): void {
   if (campaign.sleepsUntilMs > now.monotonicMs) return;
   rouse(sender, campaign);
 }
@@ -177,7 +177,7 @@ export function sleep(sender: Sender, campaign: Campaign, untilMonotonicMs: numb
 }
 
 /** Keeps the promise that the campaign's entry is not after the first expiry of a head. */
-export function watchExpiry(sender: Sender, campaign: Campaign, expiryAtMs: number, now: Now): void {
+function watchExpiry(sender: Sender, campaign: Campaign, expiryAtMs: number, now: Now): void {
   campaign.expiryAtMs = expiryAtMs;
   if (expiryAtMs === Infinity) return;
   sender.expiries.add(expiryAtMs, campaign);

@@ -12,7 +12,7 @@ export const RECIPIENT = "phoneNumber";
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 
 /** More attributes than any template has variables; each is read from every payload. */
-export const ATTRIBUTES_MAX = 100;
+const ATTRIBUTES_MAX = 100;
 
 export function mappingFaults(trigger: TriggerDefinition): CampaignFault[] {
   const entries = Object.entries(trigger.attributes);

@@ -107,7 +107,8 @@ async function insideFindings(client: ApiClient): Promise<Finding[]> {
 
 function senderFinding(sender: SenderView): Finding {
   const subject = `sender ${sender.id}`;
-  if (sender.blocked !== null) return fault(subject, sender.blocked.reason, "docs/errors-whatsapp.md has what WhatsApp wants");
+  if (sender.blocked !== null)
+    return fault(subject, sender.blocked.reason, "docs/errors-whatsapp.md has what WhatsApp wants");
   if (sender.templates === null) {
     return warning(subject, "its templates were not read yet", "check its access token and wabaId");
   }

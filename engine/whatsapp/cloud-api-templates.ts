@@ -146,5 +146,7 @@ function sentenceOf(error: ForeignObject): string {
 
 function listFailed(options: TemplateListOptions, cause: string, error?: unknown): EngineError {
   const account = `WhatsApp Business account ${options.wabaId}`;
-  return new EngineError("ERR_WHATSAPP_TEMPLATES", `Templates of ${account} cannot be read: ${cause}`, { cause: error });
+  return new EngineError("ERR_WHATSAPP_TEMPLATES", `Templates of ${account} cannot be read: ${cause}`, {
+    cause: error,
+  });
 }

@@ -25,7 +25,7 @@ import type { Log } from "../../engine/runtime/log.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { seededRandom } from "./seeded-random.ts";
 
-export const PARTITION = 3;
+const PARTITION = 3;
 const SILENT_LOG: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** Memory for the ledgers where the machine has it: thousands of commits need no disk to be real LMDB. */

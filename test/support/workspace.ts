@@ -117,7 +117,7 @@ export async function createWorkspace(options: WorkspaceOptions): Promise<Worksp
   return workspace;
 }
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
