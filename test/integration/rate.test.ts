@@ -30,7 +30,7 @@ test(
         assert.equal(answer.status, 202);
       }
     }
-    await engine.untilNothingWaits(campaigns);
+    await engine.untilNothingWaits(campaigns, 30_000 + (EVENTS / PER_SECOND) * 1_500);
 
     const sends = await engine.simulator.received();
     const rows = (await Promise.all(campaigns.map(engine.csv))).flat();

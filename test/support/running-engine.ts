@@ -27,7 +27,8 @@ export interface RunningEngine {
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
   getJson<Value>(path: string): Promise<Value>;
   csv(campaignId: string): Promise<Record<string, string>[]>;
-  untilNothingWaits(campaignIds: readonly string[]): Promise<void>;
+  /** Waits at most `deadlineMs`, by default a minute. */
+  untilNothingWaits(campaignIds: readonly string[], deadlineMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -80,13 +81,14 @@ export async function runEngine(
       const path = `${workspace.url}/api/campaigns/${campaignId}/messages.csv`;
       return parseCsv(await (await fetch(path, { headers: authorisation })).text());
     },
-    untilNothingWaits: async (campaignIds) => {
-      await until("nothing waits", async () => {
+    untilNothingWaits: async (campaignIds, deadlineMs) => {
+      const nothingWaits = async (): Promise<boolean> => {
         const stats = await Promise.all(
           campaignIds.map((id) => getJson<{ waiting: number }>(`/api/campaigns/${id}/stats`)),
         );
         return stats.every(({ waiting }) => waiting === 0);
-      });
+      };
+      await until("nothing waits", nothingWaits, deadlineMs);
       await simulator.idle();
     },
     stop: async () => {
