@@ -98,7 +98,7 @@ function senderSettings(sender: SenderConfig): SenderSettings {
   };
 }
 
-/** A ledger that cannot be written must not be written again (facts: a failed fsync lies the second time). */
+/** A ledger that cannot be written must not be written again: a failed fsync lies the second time. */
 function onBroken(error: unknown): void {
   const code = error instanceof EngineError ? error.code : "ERR_LEDGER_WRITE";
   post({ kind: "broken", code, message: messageOf(error) });

@@ -48,7 +48,7 @@ export function createExportPool(options: {
     maxThreads: options.threads,
     idleTimeout: THREAD_IDLE_MS,
     maxQueue: EXPORTS_WAITING_MAX,
-    // piscina's default freezes an idle thread's event loop (docs: DESIGN §6).
+    // piscina's default freezes an idle thread's event loop.
     atomics: "disabled",
     recordTiming: false,
   });

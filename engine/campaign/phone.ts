@@ -1,5 +1,5 @@
 // A phone number as somebody typed it → the E.164 number that WhatsApp is given, or why there is none.
-// Meta prepends the *business's* country code to a number without a plus (facts: whatsapp §1.3), so a number that
+// Meta prepends the *business's* country code to a number without a plus (its send-messages page says so), so a number that
 // cannot be read with certainty is refused, never guessed.
 //
 // On top of the library's strict reading stand a few rules for what real payloads hold; each has its argument in

@@ -1,6 +1,6 @@
 // Group commit: events that arrive while one commit runs go together into the next, as one envelope a partition, with
 // one fsync for all. When nothing runs, what has arrived in this turn of the event loop goes at once. So a single
-// event waits for nobody, and under load one fsync carries hundreds (shared design §3).
+// event waits for nobody, and under load one fsync carries hundreds.
 
 import { encodeEnvelope, ENVELOPE_ITEMS_MAX, type Envelope } from "../message/envelope.ts";
 import type { AcceptedEvent } from "../message/event.ts";

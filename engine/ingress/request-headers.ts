@@ -1,6 +1,6 @@
 // Copies the headers of one request and refuses those that two HTTP parsers may read differently: the raw material of
 // request smuggling. The Node.js 20 binary takes the first of two Content-Lengths and any Transfer-Encoding for
-// chunked, so this guard is the only one there (RFC 9112 §6.1, §6.3; facts/reliability.md §3.1).
+// chunked, so this guard is the only one there (RFC 9112 §6.1, §6.3).
 
 /** Hands each header, name in lower case, to the call. */
 export type HeaderLoop = (call: (name: string, value: string) => void) => void;

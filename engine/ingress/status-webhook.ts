@@ -30,7 +30,7 @@ export interface WhatsAppWebhookDeps {
   random(): number;
 }
 
-/** Meta's own limit for one call (shared contract §3). */
+/** Meta's own limit for one call. */
 const BODY_BYTES_MAX = 3 * 1024 * 1024;
 const RETRY_AFTER_SECONDS = { least: 4, spread: 3 };
 const SIGNATURE = { algorithm: "sha256", encoding: "hex", prefix: "sha256=" } as const;

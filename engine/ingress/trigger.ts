@@ -25,7 +25,7 @@ export interface TriggerDeps extends IntakeDeps {
   admit(keyId: string, cost: number, nowMs: number): Admission;
 }
 
-/** One order is about 30 kB; 1,000 small events fit (shared contract §2). */
+/** One order is about 30 kB; 1,000 small events fit. */
 const BODY_BYTES_MAX = 5 * 1024 * 1024;
 const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
 

@@ -1,4 +1,4 @@
-// What one send came to. Classified by Meta's error code, never by HTTP status (facts: a 400 may mean "slow down").
+// What one send came to. Classified by Meta's error code, never by HTTP status: a 400 may mean "slow down".
 
 export type BlockScope = "token" | "account" | "number" | "template" | "app";
 

@@ -1,5 +1,5 @@
 // Meta's pair limit: one business number may send one person a message every 6 seconds, with a burst of 45 borrowed
-// from the future (facts: about-the-platform, "pair rate"). GCRA keeps one number a pair.
+// from the future (Meta, about the platform: pair rate limits). GCRA keeps one number a pair.
 
 export interface PairLimitSettings {
   readonly periodMs: number;

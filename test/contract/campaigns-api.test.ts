@@ -1,4 +1,4 @@
-// CONTRACT §4: campaigns and keys over the operators' API, with the names and statuses that clients rely on.
+// Campaigns and keys over the operators' API, with the names and statuses that clients rely on.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// CONTRACT §5: the CSV byte by byte.
+// The CSV byte by byte.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

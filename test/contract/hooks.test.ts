@@ -1,4 +1,4 @@
-// CONTRACT §2, the lenient door: exactly 200 for whatever a retry would not mend.
+// The lenient door: exactly 200 for whatever a retry would not mend.
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";

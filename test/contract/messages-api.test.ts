@@ -1,4 +1,4 @@
-// CONTRACT §4: the log of messages: search, cursors, one message with its timeline, replay.
+// The log of messages: search, cursors, one message with its timeline, replay.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

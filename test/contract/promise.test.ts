@@ -1,4 +1,4 @@
-// CONTRACT §8 and the lanes of §6: one end for each accepted event, sent once unless nobody can know.
+// One end for each accepted event, sent once unless nobody can know.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// CONTRACT §6: templates come from Meta, whose word goes before a file's; files are for work without a connection.
+// Templates come from Meta, whose word goes before a file's; files are for work without a connection.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

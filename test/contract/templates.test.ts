@@ -1,4 +1,4 @@
-// CONTRACT §6: what a campaign's template part does with a contact's attributes, seen in the request that would be sent.
+// What a campaign's template part does with a contact's attributes, seen in the request that would be sent.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// CONTRACT §2: one event, one message: by Idempotency-Key, by a header or a payload path that the campaign names.
+// One event, one message: by Idempotency-Key, by a header or a payload path that the campaign names.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// CONTRACT §2: the error table, row by row, on the strict door.
+// The error table, row by row, on the strict door.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// CONTRACT §2: 429 with its headers, and 503 when the backlog is full: nothing of such an event is stored.
+// 429 with its headers, and 503 when the backlog is full: nothing of such an event is stored.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

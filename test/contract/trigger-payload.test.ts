@@ -1,4 +1,4 @@
-// CONTRACT §2: what a body may look like, and that every digit and character of it survives.
+// What a body may look like, and that every digit and character of it survives.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// CONTRACT §3: Meta's verification, signatures over raw bytes, statuses in any number, order and shape.
+// Meta's verification, signatures over raw bytes, statuses in any number, order and shape.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";

@@ -10,7 +10,7 @@ import { readSend } from "../../engine/simulator/send-request.ts";
 import { TemplateBook } from "../../engine/simulator/template-book.ts";
 import { body, button, greetingSend, invoiceParts, named, templates, text } from "./fixtures.ts";
 
-const SAMPLES = "/work/shared/samples/templates";
+const SAMPLES = "../shared/samples/templates";
 const book = new TemplateBook(templates);
 
 /** The rendered text, or `code: details`. */

@@ -6,7 +6,7 @@ import { PAGES_MAX, listTemplates } from "../../engine/whatsapp/cloud-api-templa
 import type { FetchedJson, TemplateListOptions } from "../../engine/whatsapp/cloud-api-templates.ts";
 import { httpAnswer, onRequest, startRawServer } from "./raw-server.ts";
 
-const SAMPLES = "/work/shared/samples";
+const SAMPLES = "../shared/samples";
 const ACCOUNT = {
   baseUrl: "https://graph.example",
   apiVersion: "v26.0",

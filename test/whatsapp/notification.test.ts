@@ -10,7 +10,7 @@ import type { StatusUpdate } from "../../engine/message/status-update.ts";
 import { parseNotification } from "../../engine/whatsapp/notification.ts";
 import type { Notification } from "../../engine/whatsapp/notification.ts";
 
-const SAMPLES = "/work/shared/samples/whatsapp";
+const SAMPLES = "../shared/samples/whatsapp";
 const ACCEPTED_AT_MS = 1_795_000_000_123;
 const MESSAGE_ID = encodeMessageId({
   partition: 3,

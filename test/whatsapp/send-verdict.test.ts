@@ -10,7 +10,7 @@ import type { ErrorEntry } from "../../engine/whatsapp/error-entry.ts";
 import type { Verdict } from "../../engine/message/verdict.ts";
 import { verdictOf } from "../../engine/whatsapp/send-verdict.ts";
 
-const SAMPLES = "/work/shared/samples/whatsapp";
+const SAMPLES = "../shared/samples/whatsapp";
 
 function judge(httpStatus: number, body: unknown, retryAfterMs: number | null = null): Verdict {
   const text = typeof body === "string" ? body : JSON.stringify(body);
