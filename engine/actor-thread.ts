@@ -4,25 +4,23 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 
-import { Partition } from "./actor/partition.ts";
-import type { PartitionCampaign } from "./actor/partition-deps.ts";
-import type { FromThread, ThreadCampaign, ThreadStart, ToThread } from "./actor/protocol.ts";
+import type { PartitionProgress } from "./actor/partition-deps.ts";
+import type { FromThread, ThreadStart, ToThread } from "./actor/protocol.ts";
 import type { SenderSettings } from "./actor/sender-actor.ts";
-import { compileCampaign } from "./campaign/compiled-campaign.ts";
+import type { ClusterThread } from "./cluster-thread.ts";
 import { countTransition } from "./ledger/counters.ts";
-import { type Ledger, openLedger } from "./ledger/lmdb-ledger.ts";
+import { openLedger } from "./ledger/lmdb-ledger.ts";
 import { mergeStatus } from "./ledger/status-merge.ts";
-import { partitionOf } from "./message/partition.ts";
+import { EmbeddedSeat, type Seat, type SharedDeps, teach } from "./partition-seat.ts";
 import type { SenderConfig } from "./runtime/config.ts";
 import { EngineError, messageOf } from "./runtime/errors.ts";
 import { createStdoutLog } from "./runtime/stdout-log.ts";
 import { systemClock } from "./runtime/system-clock.ts";
 import { openLmdbStreamReader } from "./stream/lmdb-stream-reader.ts";
+import { ThreadCampaigns } from "./thread-campaigns.ts";
 import { createCloudApiClient } from "./whatsapp/cloud-api-client.ts";
 import { verdictOf } from "./whatsapp/send-verdict.ts";
 
-/** What one look into the stream brings at most. */
-const STREAM_READ = { itemsMax: 16, bytesMax: 1_048_576 };
 /** Sends in flight of one number: two seconds' worth of its rate, within these bounds. */
 const IN_FLIGHT = { min: 16, max: 2_000, secondsOfRate: 2 };
 /** At least as many as sends may be in flight: waiting for a connection counts against the answer's deadline. */
@@ -34,59 +32,42 @@ const RESPONSE_TIMES_MAX = 10_000;
 const start = workerData as ThreadStart;
 const log = createStdoutLog({ level: start.logLevel, thread: `actor-${start.threadIndex}` });
 const post = (message: FromThread): void => parentPort?.postMessage(message);
+const report = (progress: PartitionProgress): void => post({ kind: "progress", progress });
 
 let senders = new Map(start.senders.map((sender) => [sender.id, sender]));
 let responseTimes: number[] = [];
-const known = new Map<number, ThreadCampaign>();
-
+const campaigns = new ThreadCampaigns();
 const client = createCloudApiClient({ ...start.whatsapp, connectionsMax: CONNECTIONS_MAX, clock: systemClock });
-const stream = openLmdbStreamReader({ path: start.streamPath });
-const ledgers = start.partitions.map((partition) =>
-  openLedger({ path: start.ledgerPaths[partition] ?? "", readOnly: false }),
-);
-const partitions = new Map(ledgers.map((ledger, index) => openPartition(start.partitions[index] ?? 0, ledger)));
 
-function openPartition(partition: number, ledger: Ledger): [number, Partition] {
-  const worker = new Partition({
-    partition,
-    streamHead: start.streamHeads[partition] ?? 0,
-    ledger,
-    readStream: (afterSequence) => stream.read(partition, afterSequence, STREAM_READ),
-    send: ({ senderId, body }, done) => {
-      const sender = senders.get(senderId);
-      if (sender === undefined) {
-        done({ kind: "transient", errorCode: null, reason: `The configuration has no sender ${senderId} any more.` });
-        return;
-      }
-      const sentMs = performance.now();
-      client.send({ phoneNumberId: sender.phoneNumberId, accessToken: sender.accessToken, body }, (answer) => {
-        if (responseTimes.length < RESPONSE_TIMES_MAX) responseTimes.push(performance.now() - sentMs);
-        done(verdictOf(answer));
-      });
-    },
-    mergeStatus,
-    countTransition,
-    senderSettings: (senderId) => {
-      const sender = senders.get(senderId);
-      return sender === undefined ? undefined : senderSettings(sender);
-    },
-    clock: systemClock,
-    random: () => Math.random(),
-    defer: (call) => void setImmediate(call),
-    report: (progress) => post({ kind: "progress", progress }),
-    reportBlock: (senderId, block) => {
-      post({
-        kind: "block",
-        senderId,
-        block: block === null ? null : { reason: block.reason, untilMs: block.untilMs },
-      });
-    },
-    onAwaited: (campaignNumber) => onAwaited(partition, campaignNumber),
-    onBroken,
-    log,
-  });
-  return [partition, worker];
-}
+const shared: SharedDeps = {
+  campaigns,
+  send: ({ senderId, ...request }, done) => {
+    const sender = senders.get(senderId);
+    if (sender === undefined) {
+      done({ kind: "transient", errorCode: null, reason: `The configuration has no sender ${senderId} any more.` });
+      return;
+    }
+    const { phoneNumberId, accessToken } = sender;
+    const sentMs = performance.now();
+    client.send({ phoneNumberId, accessToken, ...request }, (answer) => {
+      if (responseTimes.length < RESPONSE_TIMES_MAX) responseTimes.push(performance.now() - sentMs);
+      done(verdictOf(answer));
+    });
+  },
+  mergeStatus,
+  countTransition,
+  senderSettings: (senderId) => {
+    const sender = senders.get(senderId);
+    return sender === undefined ? undefined : senderSettings(sender);
+  },
+  clock: systemClock,
+  random: () => Math.random(),
+  defer: (call) => void setImmediate(call),
+  reportBlock: (senderId, block) => {
+    post({ kind: "block", senderId, block: block === null ? null : { reason: block.reason, untilMs: block.untilMs } });
+  },
+  log,
+};
 
 function senderSettings(sender: SenderConfig): SenderSettings {
   const wanted = Math.ceil(sender.messagesPerSecond * IN_FLIGHT.secondsOfRate);
@@ -104,111 +85,81 @@ function onBroken(error: unknown): void {
   post({ kind: "broken", code, message: messageOf(error) });
 }
 
-function setCampaigns(campaigns: readonly ThreadCampaign[]): void {
-  for (const campaign of campaigns) {
-    known.set(campaign.number, campaign);
-    const here = campaign.kind === "removed" ? removedCampaign(campaign) : definedCampaign(campaign);
-    const own = campaign.kind === "defined" ? partitionOf(campaign.definition.sender) : null;
-    for (const [partition, worker] of partitions) {
-      if (own === null || own === partition) worker.setCampaign(here);
-      else if (campaign.kind === "defined" && worker.hasHistoryOf(campaign.number)) tellMoved(worker, campaign);
-    }
-  }
+interface ThreadSeats {
+  readonly seats: readonly Seat[];
+  readonly cluster: ClusterThread | null;
+  /** What the seats share, closed after them. */
+  close(): Promise<void>;
 }
 
-/** Its sender is another's now: what still waits in this partition ends, statuses of what was sent still count. */
-function tellMoved(worker: Partition, { number, definition }: Extract<ThreadCampaign, { kind: "defined" }>): void {
-  worker.setCampaign(removedCampaign({ number, id: definition.id }));
-}
-
-/** News of a campaign may be behind its events, and then comes by itself; a campaign that moved never does. */
-function onAwaited(partition: number, campaignNumber: number): void {
-  log.warn("event.awaits_campaign", { partition, campaignNumber });
-  setImmediate(() => {
-    const campaign = known.get(campaignNumber);
-    const worker = partitions.get(partition);
-    if (campaign?.kind === "defined" && worker !== undefined && partitionOf(campaign.definition.sender) !== partition) {
-      tellMoved(worker, campaign);
-    }
+async function openSeats(): Promise<ThreadSeats> {
+  const { stream } = start;
+  const ledgers = start.partitions.map((partition) => {
+    return { partition, ledger: openLedger({ path: start.ledgerPaths[partition] ?? "", readOnly: false }) };
   });
+  if (stream.driver === "jetstream") {
+    const { threadIndex } = start;
+    // Who runs alone never loads the client of NATS.
+    const { startClusterThread } = await import("./cluster-thread.ts");
+    const cluster = await startClusterThread({ stream, threadIndex, ledgers, shared, post, report, onBroken });
+    return { seats: cluster.seats, cluster, close: () => cluster.close() };
+  }
+  const reader = openLmdbStreamReader({ path: stream.path });
+  const seats = ledgers.map(({ partition, ledger }) => {
+    const streamHead = stream.heads[partition] ?? 0;
+    return new EmbeddedSeat(shared, { partition, streamHead, ledger, stream: reader, report, onBroken });
+  });
+  return { seats, cluster: null, close: () => reader.close() };
 }
 
-function definedCampaign(campaign: Extract<ThreadCampaign, { kind: "defined" }>): PartitionCampaign {
-  const { definition, number } = campaign;
-  const compiled = compileCampaign(definition, campaign.template ?? undefined);
-  return {
-    id: definition.id,
-    senderId: definition.sender,
-    templateName: definition.template.name,
-    templateLanguage: definition.template.language,
-    isRemoved: false,
-    settings: {
-      campaignNumber: number,
-      lane: definition.lane,
-      weight: 1,
-      messagesPerSecond: definition.messagesPerSecond ?? null,
-      // A campaign that cannot work rests: what it accepted before waits until it can, or its time to live ends.
-      isPaused: definition.status === "paused" || compiled.kind === "refused",
-      timeToLiveMs: definition.timeToLiveSeconds * 1_000,
-      uncertain: { waitMs: definition.uncertain.waitSeconds * 1_000, then: definition.uncertain.then },
-    },
-    render: (input) =>
-      compiled.kind === "compiled"
-        ? compiled.campaign.render(input)
-        : { kind: "unrenderable", reason: "The campaign's template is not usable." },
-  };
-}
-
-function removedCampaign(campaign: { readonly number: number; readonly id: string }): PartitionCampaign {
-  return {
-    id: campaign.id,
-    senderId: "",
-    templateName: "",
-    templateLanguage: "",
-    isRemoved: true,
-    settings: {
-      campaignNumber: campaign.number,
-      lane: "transactional",
-      weight: 1,
-      messagesPerSecond: null,
-      isPaused: true,
-      timeToLiveMs: 0,
-      uncertain: { waitMs: 0, then: "fail" },
-    },
-    render: () => ({ kind: "unrenderable", reason: "The campaign was deleted." }),
-  };
-}
-
-async function stop(): Promise<void> {
-  await Promise.all([...partitions.values()].map((partition) => partition.stop()));
-  await client.close();
-  await stream.close();
-  await Promise.all(ledgers.map((ledger) => ledger.close()));
-  parentPort?.close();
-}
-
-parentPort?.on("message", (message: ToThread) => {
+function hear(message: ToThread, { seats, cluster }: ThreadSeats): void {
+  const seatOf = (partition: number): Seat | undefined => seats.find((seat) => seat.partition === partition);
   switch (message.kind) {
     case "appended":
-      for (const partition of message.partitions) partitions.get(partition)?.appended();
+      for (const partition of message.partitions) seatOf(partition)?.worker?.appended();
       return;
     case "campaigns":
-      setCampaigns(message.campaigns);
+      teach(seats, campaigns, message.campaigns);
       return;
     case "senders":
       senders = new Map(message.senders.map((sender) => [sender.id, sender]));
-      for (const partition of partitions.values()) partition.refreshSenders();
+      for (const { worker } of seats) worker?.refreshSenders();
       return;
     case "replay": {
-      const count = partitions.get(message.partition)?.replay(message.ids, message.maxPerSecond) ?? 0;
+      const count = seatOf(message.partition)?.worker?.replay(message.ids, message.maxPerSecond) ?? 0;
       post({ kind: "replayed", call: message.call, count });
       return;
     }
     case "stop":
-      clearInterval(reporting);
-      stop().catch(onBroken);
+      return;
+    default:
+      cluster?.hear(message);
   }
-});
+}
+
+async function run(): Promise<void> {
+  campaigns.set(start.campaigns);
+  // What is told while the seats open waits in the port.
+  const stopped = new Promise<void>((resolve) => {
+    parentPort?.once("close", resolve);
+    stop = resolve;
+  });
+  const parts = await openSeats();
+  parentPort?.on("message", (message: ToThread) => {
+    hear(message, parts);
+    if (message.kind === "stop") stop();
+  });
+  await Promise.all(parts.seats.map((seat) => seat.start()));
+  post({ kind: "ready" });
+  await stopped;
+  clearInterval(reporting);
+  await Promise.all(parts.seats.map((seat) => seat.stop()));
+  await client.close();
+  await parts.close();
+  parentPort?.close();
+}
+
+let stop = (): void => undefined;
 
 const reporting = setInterval(() => {
   if (responseTimes.length === 0) return;
@@ -216,6 +167,4 @@ const reporting = setInterval(() => {
   responseTimes = [];
 }, RESPONSE_TIMES_REPORT_MS);
 
-setCampaigns(start.campaigns);
-for (const partition of partitions.values()) partition.start();
-post({ kind: "ready" });
+run().catch(onBroken);

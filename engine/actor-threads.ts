@@ -4,7 +4,7 @@
 import { Worker } from "node:worker_threads";
 
 import type { PartitionProgress, SenderBlock } from "./actor/partition-deps.ts";
-import type { FromThread, ThreadCampaign, ThreadStart, ToThread } from "./actor/protocol.ts";
+import type { ClaimsFold, FromThread, ThreadCampaign, ThreadStart, ThreadStream, ToThread } from "./actor/protocol.ts";
 import { type Supervisor, superviseThread } from "./actor/thread-supervisor.ts";
 import type { MessageId } from "./message/ids.ts";
 import { PARTITIONS } from "./message/partition.ts";
@@ -15,8 +15,9 @@ import type { Log } from "./runtime/log.ts";
 
 export interface ActorThreadsOptions {
   readonly count: number;
-  readonly start: Omit<ThreadStart, "threadIndex" | "partitions" | "campaigns" | "senders">;
-  /** Read at each start of a thread, so that a restarted one knows the present. */
+  readonly start: Omit<ThreadStart, "threadIndex" | "partitions" | "campaigns" | "senders" | "stream">;
+  /** Read at each start of a thread, like the next two, so that a restarted one knows the present. */
+  stream(): ThreadStream;
   campaigns(): readonly ThreadCampaign[];
   senders(): readonly SenderConfig[];
   /** A thread of these partitions starts, or starts again. */
@@ -24,6 +25,10 @@ export interface ActorThreadsOptions {
   onProgress(progress: PartitionProgress): void;
   onResponseTimes(milliseconds: readonly number[]): void;
   onBlock(senderId: string, block: SenderBlock | null): void;
+  /** In a cluster: the partition's table copies what it missed. */
+  onRebuilding?(partition: number, done: number, total: number): void;
+  /** In a cluster: the partition's stream lost its tail. */
+  onRewound?(partition: number): void;
   /** A thread can no longer do its work: the engine has to end. */
   onFatal(error: EngineError): void;
   readonly log: Log;
@@ -40,6 +45,7 @@ export class ActorThreads {
   readonly #threads: readonly ActorThread[];
   readonly #ready: readonly Promise<void>[];
   readonly #replays = new Map<number, (count: number) => void>();
+  readonly #releases = new Map<number, () => void>();
   #calls = 0;
 
   constructor(options: ActorThreadsOptions) {
@@ -71,6 +77,28 @@ export class ActorThreads {
     for (const thread of this.#threads) tell(thread, { kind: "senders", senders });
   }
 
+  /** In a cluster: this node owns the partition from now on. A thread that is being restarted learns it at its start. */
+  own(partition: number): void {
+    this.#tellOwner(partition, { kind: "own", partition });
+  }
+
+  /** Resolves once the partition was given up in good order. */
+  async release(partition: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#releases.set(partition, resolve);
+      if (!this.#tellOwner(partition, { kind: "release", partition })) this.#released(partition);
+    });
+  }
+
+  /** Another node owns the partition. */
+  lost(partition: number): void {
+    this.#tellOwner(partition, { kind: "lost", partition });
+  }
+
+  folded(fold: ClaimsFold): void {
+    this.#tellOwner(fold.partition, { kind: "folded", fold });
+  }
+
   /** @returns How many were queued anew; durable a moment later. */
   async replay(partition: number, ids: readonly MessageId[], maxPerSecond: number): Promise<number> {
     const thread = this.#threads.find((candidate) => candidate.partitions.includes(partition));
@@ -88,8 +116,18 @@ export class ActorThreads {
     await Promise.all(this.#threads.map((thread) => thread.supervisor.stop({ farewell, graceMs })));
   }
 
+  #tellOwner(partition: number, message: ToThread): boolean {
+    const thread = this.#threads.find((candidate) => candidate.partitions.includes(partition));
+    return thread !== undefined && tell(thread, message);
+  }
+
+  #released(partition: number): void {
+    this.#releases.get(partition)?.();
+    this.#releases.delete(partition);
+  }
+
   #seat(threadIndex: number, partitions: readonly number[]): { thread: ActorThread; ready: Promise<void> } {
-    const { start, campaigns, senders, log, clock, onStarted, onFatal } = this.#options;
+    const { start, stream, campaigns, senders, log, clock, onStarted, onFatal } = this.#options;
     const { promise: ready, resolve: onReady } = withResolver();
     const supervisor = superviseThread({
       name: `actor-${threadIndex}`,
@@ -98,12 +136,17 @@ export class ActorThreads {
           ...start,
           threadIndex,
           partitions,
+          stream: stream(),
           campaigns: campaigns(),
           senders: senders(),
         };
         return new Worker(new URL("./actor-thread.js", import.meta.url), { workerData, name: `actor-${threadIndex}` });
       },
-      onStarted: () => onStarted(partitions),
+      onStarted: () => {
+        // What a crashed thread was asked to give up it has given up.
+        for (const partition of partitions) this.#released(partition);
+        onStarted(partitions);
+      },
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only actor-thread.ts speaks here
       onMessage: (message) => this.#hear(message as FromThread, onReady),
       onGivenUp: (error) => onFatal(error),
@@ -129,6 +172,18 @@ export class ActorThreads {
         return;
       case "replayed":
         this.#replayed(message.call, message.count);
+        return;
+      case "rebuilding":
+        this.#options.onRebuilding?.(message.partition, message.done, message.total);
+        return;
+      case "seated":
+        this.#options.onStarted([message.partition]);
+        return;
+      case "released":
+        this.#released(message.partition);
+        return;
+      case "rewound":
+        this.#options.onRewound?.(message.partition);
         return;
       case "broken":
         this.#options.onFatal(new EngineError("ERR_LEDGER_WRITE", message.message));

@@ -6,14 +6,14 @@ import type { MessageArchive } from "./api/operators-api-deps.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
 import { decodeMessageId } from "./message/ids.ts";
 import type { Clock } from "./runtime/clock.ts";
-import type { LmdbStream } from "./stream/lmdb-stream.ts";
+import type { Stream } from "./stream/stream.ts";
 
 /** An actor thread that is further behind is overloaded or restarting: then what is there is shown. */
 const WAIT_MS_MAX = 1_000;
 const LOOK_EVERY_MS = 2;
 
 export interface CatchUpDeps {
-  readonly stream: Pick<LmdbStream, "lastSequence">;
+  readonly stream: Pick<Stream, "lastSequence">;
   /** One a partition, in their order. */
   readonly ledgers: readonly Pick<LedgerReader, "cursor">[];
   readonly clock: Clock;

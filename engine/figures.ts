@@ -4,6 +4,7 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 
 import type { CampaignProgress, PartitionProgress, SenderBlock } from "./actor/partition-deps.ts";
 import type { Percentiles } from "./api/operators-api-deps.ts";
+import { decodeMessageId, type MessageId } from "./message/ids.ts";
 import { RateMeter } from "./runtime/rate-meter.ts";
 
 /** Histograms count whole microseconds. */
@@ -53,6 +54,12 @@ export class Figures {
     if (isDuplicate) return;
     flow.underWay += 1;
     this.#underWay += 1;
+  }
+
+  /** In a cluster: these were accepted here and have their rows now. With the embedded stream the threads count them. */
+  arrived(messageIds: readonly MessageId[]): void {
+    for (const id of messageIds) this.flowOf(decodeMessageId(id)?.campaignNumber ?? 0).underWay -= 1;
+    this.#underWay -= messageIds.length;
   }
 
   refused(campaignNumber: number, code: string): void {

@@ -8,6 +8,8 @@ import { messageOf } from "./runtime/errors.ts";
 import type { Log } from "./runtime/log.ts";
 
 const QUIET_MS = 150;
+/** What could not be applied (a cluster that does not answer) is tried again. */
+const RETRY_MS = 5_000;
 
 export interface FileWatchOptions {
   /** Folders that do not exist are left out. */
@@ -20,12 +22,16 @@ export interface FileWatchOptions {
 /** @returns The function that ends the watch. */
 export function watchFiles({ folders, onChange, clock, log }: FileWatchOptions): () => void {
   let cancel: (() => void) | null = null;
-  const changed = (): void => {
+  const applyAfter = (delayMs: number): void => {
     cancel?.();
-    cancel = clock.after(QUIET_MS, () => {
-      onChange().catch((error: unknown) => log.error("files.unread", { reason: messageOf(error) }));
+    cancel = clock.after(delayMs, () => {
+      onChange().catch((error: unknown) => {
+        log.error("files.unread", { reason: messageOf(error) });
+        applyAfter(RETRY_MS);
+      });
     });
   };
+  const changed = (): void => applyAfter(QUIET_MS);
   const watchers = folders.filter((folder) => existsSync(folder)).map((folder) => watchFolder(folder, changed, log));
   return () => {
     cancel?.();

@@ -1,6 +1,7 @@
 // Composition root of what listens: trigger doors, Meta's webhook and the operators' API on one server.
 
 import { createOperatorsApi } from "./api/operators-api.ts";
+import type { Backbone } from "./backbone.ts";
 import type { CampaignRegistry } from "./campaign/campaign-registry.ts";
 import { createCaughtUpArchive } from "./caught-up-archive.ts";
 import type { ExportPool } from "./export-pool.ts";
@@ -9,10 +10,10 @@ import type { ActorThreads } from "./actor-threads.ts";
 import { createAdmission } from "./ingress/admission.ts";
 import { authorise } from "./ingress/authentication.ts";
 import { createGroupCommit, type GroupCommit } from "./ingress/group-commit.ts";
-import type { KeyStore } from "./ingress/lmdb-key-store.ts";
 import { createWhatsAppWebhookRoutes } from "./ingress/status-webhook.ts";
 import { createTriggerRoutes } from "./ingress/trigger.ts";
 import { startUwsServer, type UwsServer } from "./ingress/uws-server.ts";
+import type { LiveLimits } from "./live-limits.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
 import { createMessageArchive } from "./message-archive.ts";
 import { MessageIds } from "./message-ids.ts";
@@ -23,15 +24,14 @@ import { EngineError, messageOf } from "./runtime/errors.ts";
 import type { Route } from "./runtime/http.ts";
 import type { Log } from "./runtime/log.ts";
 import { systemClock } from "./runtime/system-clock.ts";
-import type { LmdbStream } from "./stream/lmdb-stream.ts";
 import { createTriggers } from "./triggers.ts";
 import { parseNotification } from "./whatsapp/notification.ts";
 
 export interface FrontParts {
   readonly config: EngineConfig;
+  readonly limits: LiveLimits;
   readonly registry: CampaignRegistry;
-  readonly keys: KeyStore;
-  readonly stream: LmdbStream;
+  readonly backbone: Backbone;
   readonly ledgers: readonly LedgerReader[];
   readonly threads: ActorThreads;
   readonly exports: ExportPool;
@@ -46,22 +46,22 @@ export interface FrontParts {
   readonly log: Log;
 }
 
-/** The engine of a single node; several nodes will each have their own number. */
-const NODE = 0;
 /** Meta's fields about templates: status, quality, category, components. */
 const TEMPLATE_NEWS = /^(message_template_|template_)/;
 
 export async function startFront(parts: FrontParts): Promise<UwsServer> {
+  const { stream } = parts.backbone;
   const commit = createGroupCommit({
     append: async (batch) => {
-      const positions = await parts.stream.append(batch).catch((error: unknown) => {
+      const positions = await stream.append(batch.envelopes).catch((error: unknown) => {
         // A full disk may be freed, and until then callers get 503. After a failed fsync nothing can be trusted.
-        const failure = parts.stream.failure();
+        const failure = stream.failure();
         if (failure?.kind === "broken") parts.onFatal(new EngineError("ERR_STREAM_WRITE", failure.message));
         throw error;
       });
       parts.threads.appended(new Set(positions.map(({ partition }) => partition)));
     },
+    isAvailable: () => stream.unavailability() === null,
     defer: (call) => void setImmediate(call),
     onFault: (error) => parts.log.error("answer.failed", { reason: messageOf(error) }),
   });
@@ -71,20 +71,21 @@ export async function startFront(parts: FrontParts): Promise<UwsServer> {
 }
 
 function triggerRoutes(parts: FrontParts, commit: GroupCommit): Route[] {
-  const { config, registry, keys, stream, figures, log } = parts;
+  const { limits, registry, backbone, figures, log } = parts;
+  const { keys, stream } = backbone;
   const ids = new MessageIds({
-    node: NODE,
+    node: backbone.nodeNumber,
     firstSequence: Math.floor(Math.random() * 2 ** 31),
     nowMs: () => systemClock.nowMs(),
   });
   return createTriggerRoutes({
     campaign: createTriggers((id) => registry.get(id)),
     authorise: (request, need) => authorise((text) => keys.find(text), request, need),
-    admit: createAdmission({ perSecond: () => config.limits.triggersPerSecondPerKey }),
+    admit: createAdmission({ perSecond: () => limits.limits.triggersPerSecondPerKey }),
     nextMessageId: (campaign) => ids.next(campaign.partition, campaign.number),
     findClaim: (key) => stream.findClaim(key),
     commit,
-    backlog: () => ({ waiting: figures.waiting + commit.waiting(), max: config.limits.backlogMax }),
+    backlog: () => ({ waiting: figures.waiting + commit.waiting(), max: limits.limits.backlogMax }),
     onAccepted: (campaign, isDuplicate, ackMs) => figures.accepted(campaign.number, { isDuplicate, ackMs }),
     onRefused: (campaignId, code) => {
       const campaign = campaignId === null ? undefined : registry.get(campaignId);
@@ -114,8 +115,10 @@ function webhookRoutes(parts: FrontParts, commit: GroupCommit): Route[] {
 }
 
 function operatorRoutes(parts: FrontParts): Route[] {
-  const { ledgers, exports, threads, stream } = parts;
-  const archive = createMessageArchive({ ledgers, exports, threads });
+  const { ledgers, exports, backbone } = parts;
+  const { keys, stream } = backbone;
+  const replay = backbone.replay.bind(backbone);
+  const archive = createMessageArchive({ ledgers, exports, replay });
   const messages = createCaughtUpArchive(archive, { stream, ledgers, clock: systemClock });
-  return createOperatorsApi(operatorsDeps({ ...parts, messages, nowMs: () => systemClock.nowMs() }));
+  return createOperatorsApi(operatorsDeps({ ...parts, keys, stream, messages, cluster: () => backbone.cluster(), nowMs: () => systemClock.nowMs() }));
 }

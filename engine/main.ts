@@ -2,28 +2,28 @@
 // before its receiver stands. It stops in path order, ingress first, so that nothing is lost on the way.
 
 import { mkdirSync } from "node:fs";
-import { randomBytes } from "node:crypto";
 import { dirname, join, resolve as resolvePath } from "node:path";
 
 import { ActorThreads } from "./actor-threads.ts";
 import type { ThreadCampaign } from "./actor/protocol.ts";
+import { type Backbone, type BackboneOptions, openEmbeddedBackbone } from "./backbone.ts";
 import { type CampaignRegistry, createRegistry } from "./campaign/campaign-registry.ts";
 import { compileCampaign } from "./campaign/compiled-campaign.ts";
-import { openCampaignStore } from "./campaign/lmdb-campaign-store.ts";
 import { createExportPool } from "./export-pool.ts";
 import { watchFiles } from "./file-watch.ts";
 import { Figures } from "./figures.ts";
 import { startFront } from "./front.ts";
-import { type KeyStore, openKeyStore } from "./ingress/lmdb-key-store.ts";
 import type { UwsServer } from "./ingress/uws-server.ts";
+import { type LimitsDesk, LiveLimits } from "./live-limits.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
 import { openLedger } from "./ledger/lmdb-ledger.ts";
+import { decodeMessageId } from "./message/ids.ts";
 import { PARTITIONS } from "./message/partition.ts";
 import type { WhatsAppTemplate } from "./message/template.ts";
 import { type CampaignFolder, loadCampaignFolder } from "./runtime/campaign-file.ts";
-import { loadConfig } from "./runtime/config-file.ts";
+import { loadConfig, type LoadedConfig } from "./runtime/config-file.ts";
 import type { EngineConfig } from "./runtime/config.ts";
-import { EngineError } from "./runtime/errors.ts";
+import type { EngineError } from "./runtime/errors.ts";
 import { takeLockFile } from "./runtime/lock-file.ts";
 import type { Log } from "./runtime/log.ts";
 import { Shutdown } from "./runtime/shutdown.ts";
@@ -33,7 +33,6 @@ import { loadTemplateFolder } from "./runtime/template-file.ts";
 import { simulateWhatsApp } from "./simulated-whatsapp.ts";
 import type { ScenarioInput } from "./simulator/scenario.ts";
 import type { SimulatorThread } from "./simulator/simulator-thread.ts";
-import { type LmdbStream, openLmdbStream } from "./stream/lmdb-stream.ts";
 import { TemplateSync } from "./template-sync.ts";
 
 export interface StartOptions {
@@ -48,6 +47,8 @@ export interface StartOptions {
   readonly simulator?: "auto" | "always" | "never";
   /** Of the simulator, where it stands in. Default: the preset `realistic`. */
   readonly scenario?: ScenarioInput;
+  /** In a cluster: a partition's table copies what it missed before the engine is ready. */
+  onRebuilding?(partition: number, done: number, total: number): void;
   /** The engine can no longer keep its promises (a disk that fails): the process must end. */
   onFatal?(error: EngineError): void;
 }
@@ -91,9 +92,9 @@ async function wire(options: StartOptions, log: Log, shutdown: Shutdown): Promis
   const { config, simulator } = await readConfig(options, fromFiles, log);
   shutdown.add("simulator", () => simulator?.close());
   const stores = await openStores(config, log, shutdown);
-  const { registry, ledgerPaths } = stores;
+  const { registry, backbone, ledgerPaths } = stores;
   const adminKeyFile = join(config.dataDir, "admin.key");
-  const adminKey = await stores.keys.ensureAdminKey(adminKeyFile);
+  const adminKey = await backbone.keys.ensureAdminKey(adminKeyFile);
 
   const templates = new Map<string, readonly WhatsAppTemplate[]>();
   const onTemplates = (wabaId: string, list: readonly WhatsAppTemplate[]): void => {
@@ -102,38 +103,40 @@ async function wire(options: StartOptions, log: Log, shutdown: Shutdown): Promis
   };
   const sync = new TemplateSync({ ...config, fromFiles, onTemplates, clock: systemClock, log });
   shutdown.add("template sync", () => sync.stop());
-  await followFiles({ folder, options, registry, sync, log, shutdown });
+  const limits = liveLimits({ options, config, desk: backbone.limits, log });
+  await limits.apply();
+  await followFiles({ folder, options, registry, limits, sync, log, shutdown });
 
   const figures = new Figures(() => systemClock.monotonicMs());
-  const readiness = new Set([STARTING]);
-  const onFatal = (error: EngineError): void => {
-    if (readiness.has(error.message)) return;
-    readiness.add(error.message);
-    log.error("engine.broken", { code: error.code, reason: error.message });
-    options.onFatal?.(error);
-  };
+  backbone.onSettled((messageIds) => figures.arrived(messageIds));
+  const readiness = new Readiness(options, log);
+  const onFatal = (error: EngineError): void => readiness.broke(error);
   const exports = createExportPool({ ledgerPaths, threads: EXPORT_THREADS });
   shutdown.add("export threads", () => exports.close());
-  const threads = startThreads({ options, config, stores, figures, onFatal, log });
+  const threads = startThreads({ options, config, limits, stores, figures, onFatal, log });
+  backbone.attach(threads);
   shutdown.add("actor threads", () => threads.stop(THREADS_GRACE_MS));
   registry.onChange(() => threads.setCampaigns(threadCampaigns(registry)));
+  limits.onChange(() => threads.setSenders(limits.senders));
   await threads.ready();
+  stores.ledgers.forEach((ledger, partition) => backbone.stream.trim(partition, ledger.cursor()));
+  await backbone.join();
 
   const isSimulated = simulator !== null;
-  const parts = { ...stores, config, threads, exports, figures, templates, isSimulated, log };
   const onTemplateNews = (): void => sync.refresh();
-  const server = await startFront({ ...parts, unreadiness: () => [...readiness], onFatal, onTemplateNews });
+  const parts = { ...stores, config, limits, threads, exports, figures, templates, isSimulated, onTemplateNews, log };
+  const server = await startFront({ ...parts, unreadiness: () => readiness.reasons, onFatal });
   shutdown.add("server", () => drain(server));
   const url = `http://${config.server.host}:${server.port}`;
   await simulator?.setWebhookUrl(`${url}/webhooks/whatsapp`);
   await sync.firstRound;
-  readiness.delete(STARTING);
+  readiness.started();
   const { workers, stream } = config;
   log.info("engine.started", { url, server: server.description, workers, stream: stream.driver });
 
   const stop = async (): Promise<void> => {
     log.info("engine.stopping");
-    readiness.add("the engine is stopping");
+    readiness.stopping();
     await shutdown.run();
     log.info("engine.stopped");
   };
@@ -141,9 +144,50 @@ async function wire(options: StartOptions, log: Log, shutdown: Shutdown): Promis
   return { url, config, adminKey, adminKeyFile, isSimulated, simulator, campaigns, stop };
 }
 
+/** Why callers should go elsewhere for now. */
+class Readiness {
+  readonly #options: StartOptions;
+  readonly #log: Log;
+  readonly #reasons = new Set([STARTING]);
+
+  constructor(options: StartOptions, log: Log) {
+    this.#options = options;
+    this.#log = log;
+  }
+
+  get reasons(): readonly string[] {
+    return [...this.#reasons];
+  }
+
+  started(): void {
+    this.#reasons.delete(STARTING);
+  }
+
+  stopping(): void {
+    this.#reasons.add("the engine is stopping");
+  }
+
+  broke(error: EngineError): void {
+    if (this.#reasons.has(error.message)) return;
+    this.#reasons.add(error.message);
+    this.#log.error("engine.broken", { code: error.code, reason: error.message });
+    this.#options.onFatal?.(error);
+  }
+}
+
+function liveLimits(parts: {
+  readonly options: StartOptions;
+  readonly config: EngineConfig;
+  readonly desk: LimitsDesk;
+  readonly log: Log;
+}): LiveLimits {
+  const { options, config, desk, log } = parts;
+  const { configFile } = options;
+  return new LiveLimits({ config, configFile, desk, reload: () => loaded(options).config, log });
+}
+
 interface Stores {
-  readonly stream: LmdbStream;
-  readonly keys: KeyStore;
+  readonly backbone: Backbone;
   readonly registry: CampaignRegistry;
   /** One a partition, in their order, like the next. */
   readonly ledgerPaths: readonly string[];
@@ -154,22 +198,24 @@ async function openStores(config: EngineConfig, log: Log, shutdown: Shutdown): P
   const { dataDir, senders } = config;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   shutdown.add("lock", takeLockFile(join(dataDir, "engine.lock")));
-  const stream = openLmdbStream({ path: join(dataDir, "stream"), log });
-  shutdown.add("stream", () => stream.close());
-  const keys = openKeyStore({ path: join(dataDir, "keys"), clock: systemClock, randomBytes });
-  shutdown.add("keys", () => keys.close());
-  const store = await openCampaignStore({ path: join(dataDir, "campaigns") });
-  shutdown.add("campaigns", () => store.close());
   const ledgerPaths = Array.from({ length: PARTITIONS }, (_, partition) => join(dataDir, "ledger", String(partition)));
   const ledgers = ledgerPaths.map((path) => openLedger({ path, readOnly: true }));
   shutdown.add("ledgers", async () => void (await Promise.all(ledgers.map((ledger) => ledger.close()))));
-  return {
-    stream,
-    keys,
-    registry: createRegistry({ store, compile: compileCampaign, senders, log }),
-    ledgerPaths,
-    ledgers,
-  };
+  const backbone = await openBackbone({
+    config,
+    hasRow: (id) => ledgers[decodeMessageId(id)?.partition ?? -1]?.get(id) !== undefined,
+    log,
+    shutdown,
+  });
+  const registry = createRegistry({ store: backbone.store, compile: compileCampaign, senders, log });
+  return { backbone, registry, ledgerPaths, ledgers };
+}
+
+/** Who runs alone never loads the client of NATS. */
+async function openBackbone(options: BackboneOptions): Promise<Backbone> {
+  if (options.config.stream.driver === "embedded") return openEmbeddedBackbone(options);
+  const { openClusterBackbone } = await import("./cluster-backbone.ts");
+  return openClusterBackbone(options);
 }
 
 async function readConfig(
@@ -177,17 +223,17 @@ async function readConfig(
   templates: readonly WhatsAppTemplate[],
   log: Log,
 ): Promise<{ config: EngineConfig; simulator: SimulatorThread | null }> {
-  const loaded = loadConfig({ file: options.configFile, environment: options.environment });
-  const config = options.overrides?.(loaded.config) ?? loaded.config;
-  if (config.stream.driver === "jetstream") {
-    const message = "stream.driver jetstream is not built yet: this release runs with stream.driver embedded";
-    throw new EngineError("ERR_CONFIG_INVALID", message);
-  }
+  const { config, hasCredentials, unsetVariables } = loaded(options);
   const { simulator = "auto", scenario = { preset: "realistic" } } = options;
-  if (simulator === "never" || (simulator === "auto" && loaded.hasCredentials)) return { config, simulator: null };
+  if (simulator === "never" || (simulator === "auto" && hasCredentials)) return { config, simulator: null };
   const simulated = await simulateWhatsApp({ config, templates, scenario });
-  log.warn("whatsapp.simulated", { url: simulated.simulator.url, unsetVariables: loaded.unsetVariables });
+  log.warn("whatsapp.simulated", { url: simulated.simulator.url, unsetVariables });
   return simulated;
+}
+
+function loaded({ configFile, environment, overrides }: StartOptions): LoadedConfig {
+  const fromFile = loadConfig({ file: configFile, environment });
+  return overrides === undefined ? fromFile : { ...fromFile, config: overrides(fromFile.config) };
 }
 
 /** Campaigns and templates of the files, now and whenever one changes. A faulty file leaves what runs as it is. */
@@ -195,11 +241,12 @@ async function followFiles(parts: {
   readonly folder: string;
   readonly options: StartOptions;
   readonly registry: CampaignRegistry;
+  readonly limits: LiveLimits;
   readonly sync: TemplateSync;
   readonly log: Log;
   readonly shutdown: Shutdown;
 }): Promise<void> {
-  const { folder, options, registry, sync, log, shutdown } = parts;
+  const { folder, options, registry, limits, sync, log, shutdown } = parts;
   const campaigns = join(folder, "campaigns");
   const templates = join(folder, "templates");
   let read: CampaignFolder | undefined;
@@ -209,11 +256,12 @@ async function followFiles(parts: {
   };
   const onChange = async (): Promise<void> => {
     sync.setFiles(readTemplates(templates, log));
+    await limits.reload();
     await readCampaigns();
     log.info("files.applied", { campaigns: registry.list().length });
   };
   await readCampaigns();
-  const folders = [campaigns, templates];
+  const folders = [folder, campaigns, templates];
   shutdown.add("file watch", watchFiles({ folders, onChange, clock: systemClock, log }));
 }
 
@@ -226,32 +274,30 @@ function readTemplates(folder: string, log: Log): readonly WhatsAppTemplate[] {
 interface ThreadParts {
   readonly options: StartOptions;
   readonly config: EngineConfig;
+  readonly limits: LiveLimits;
   readonly stores: Stores;
   readonly figures: Figures;
   onFatal(error: EngineError): void;
   readonly log: Log;
 }
 
-function startThreads({ options, config, stores, figures, onFatal, log }: ThreadParts): ActorThreads {
-  const { registry, stream, ledgerPaths } = stores;
+function startThreads({ options, config, limits, stores, figures, onFatal, log }: ThreadParts): ActorThreads {
+  const { registry, backbone, ledgerPaths } = stores;
   return new ActorThreads({
     count: config.workers,
-    start: {
-      streamPath: join(config.dataDir, "stream"),
-      ledgerPaths,
-      streamHeads: ledgerPaths.map((_, partition) => stream.lastSequence(partition)),
-      whatsapp: config.whatsapp,
-      logLevel: options.logLevel ?? "info",
-    },
+    start: { ledgerPaths, whatsapp: config.whatsapp, logLevel: options.logLevel ?? "info" },
+    stream: () => backbone.threadStream(),
     campaigns: () => threadCampaigns(registry),
-    senders: () => Object.values(config.senders),
+    senders: () => limits.senders,
     onStarted: (partitions) => figures.threadStarted(partitions),
     onProgress: (progress) => {
       figures.progressed(progress);
-      stream.trim(progress.partition, progress.cursor);
+      backbone.stream.trim(progress.partition, progress.cursor);
     },
     onResponseTimes: (milliseconds) => figures.responded(milliseconds),
     onBlock: (senderId, block) => figures.blocked(senderId, block),
+    onRebuilding: (partition, done, total) => options.onRebuilding?.(partition, done, total),
+    onRewound: (partition) => backbone.rewound(partition),
     onFatal,
     log,
     clock: systemClock,

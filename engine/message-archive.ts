@@ -1,6 +1,5 @@
 // The operators' view of the ledgers: one message, a page of the log, a CSV, a replay.
 
-import type { ActorThreads } from "./actor-threads.ts";
 import { isReplayable } from "./actor/record-transition.ts";
 import type { MessageArchive, ReplayQuery } from "./api/operators-api-deps.ts";
 import type { ExportPool } from "./export-pool.ts";
@@ -17,9 +16,9 @@ export function createMessageArchive(deps: {
   /** One a partition, in their order. */
   readonly ledgers: readonly LedgerReader[];
   readonly exports: ExportPool;
-  readonly threads: ActorThreads;
+  replay(partition: number, ids: readonly MessageId[], maxPerSecond: number): Promise<number>;
 }): MessageArchive {
-  const { ledgers, exports, threads } = deps;
+  const { ledgers, exports } = deps;
   return {
     find: async (messageId) => ledgers[decodeMessageId(messageId)?.partition ?? -1]?.get(messageId),
     search: async ({ campaign, ...query }) => {
@@ -28,20 +27,22 @@ export function createMessageArchive(deps: {
       return { kind: "page", records: page.items, cursor: page.cursor };
     },
     exportCsv: ({ campaign, ...query }, sink) => exports.exportCsv({ campaignNumber: campaign.number, ...query }, sink),
-    replay: (query) => replay(ledgers, threads, query),
+    replay: (query) => replay(deps, query),
   };
 }
 
 /** Page by page: what to queue anew is decided again by the thread that owns the message. */
 async function replay(
-  ledgers: readonly LedgerReader[],
-  threads: ActorThreads,
+  deps: {
+    readonly ledgers: readonly LedgerReader[];
+    replay(partition: number, ids: readonly MessageId[], maxPerSecond: number): Promise<number>;
+  },
   query: ReplayQuery,
 ): Promise<{ requeued: number }> {
   const maxPerSecond = query.maxPerSecond ?? REPLAY_PER_SECOND_MAX;
-  const found = await failedMessages(ledgers, query);
+  const found = await failedMessages(deps.ledgers, query);
   let requeued = 0;
-  for (const [partition, ids] of found) requeued += await threads.replay(partition, ids, maxPerSecond);
+  for (const [partition, ids] of found) requeued += await deps.replay(partition, ids, maxPerSecond);
   return { requeued };
 }
 

@@ -1,23 +1,25 @@
 // What the operators' API sees of the running engine.
 
-import type { CampaignEntry, CampaignFigures, OperatorsApiDeps, SenderView } from "./api/operators-api-deps.ts";
+import type { CampaignEntry, CampaignFigures, ClusterView, OperatorsApiDeps, SenderView } from "./api/operators-api-deps.ts";
 import type { CampaignRegistry } from "./campaign/campaign-registry.ts";
 import type { Figures } from "./figures.ts";
 import { authorise } from "./ingress/authentication.ts";
 import type { KeyStore } from "./ingress/lmdb-key-store.ts";
+import type { LiveLimits } from "./live-limits.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
 import type { WhatsAppTemplate } from "./message/template.ts";
 import { checkCampaign } from "./runtime/campaign-definition.ts";
-import type { EngineConfig } from "./runtime/config.ts";
+import type { SenderConfig } from "./runtime/config.ts";
 import { messageOf } from "./runtime/errors.ts";
 import type { Log } from "./runtime/log.ts";
-import type { LmdbStream } from "./stream/lmdb-stream.ts";
+import type { Stream } from "./stream/stream.ts";
 
 export interface OperatorsParts {
-  readonly config: EngineConfig;
+  readonly limits: LiveLimits;
   readonly registry: CampaignRegistry;
   readonly keys: KeyStore;
-  readonly stream: Pick<LmdbStream, "failure">;
+  readonly stream: Pick<Stream, "unavailability">;
+  cluster(): ClusterView;
   readonly ledgers: readonly LedgerReader[];
   readonly figures: Figures;
   readonly messages: OperatorsApiDeps["messages"];
@@ -49,19 +51,20 @@ export function operatorsDeps(parts: OperatorsParts): OperatorsApiDeps {
     keys,
     messages: parts.messages,
     stats: (campaign) => campaignFigures(parts, campaign),
-    senders: () => Object.values(parts.config.senders).map((sender) => senderView(parts, sender.id)),
+    senders: () => parts.limits.senders.map((sender) => senderView(parts, sender)),
     readiness: () => {
-      const failure = parts.stream.failure();
-      const reasons = [...parts.unreadiness(), ...(failure === null ? [] : [failure.message])];
+      const unavailability = parts.stream.unavailability();
+      const reasons = [...parts.unreadiness(), ...(unavailability === null ? [] : [unavailability])];
       return { isReady: reasons.length === 0, reasons, isSimulated: parts.isSimulated };
     },
+    cluster: () => parts.cluster(),
     nowMs: () => parts.nowMs(),
     onExportBroken: (campaignId, error) => log.error("export.broken", { campaignId, reason: messageOf(error) }),
   };
 }
 
 function campaignFigures(parts: OperatorsParts, campaign: CampaignEntry): CampaignFigures {
-  const { figures, ledgers, config } = parts;
+  const { figures, ledgers, limits } = parts;
   const { definition, number } = campaign;
   const counters = { accepted: 0, byStatus: {} as Record<string, number>, byError: {} as Record<string, number> };
   for (const ledger of ledgers) {
@@ -76,7 +79,7 @@ function campaignFigures(parts: OperatorsParts, campaign: CampaignEntry): Campai
   counters.accepted += underWay;
   addCounts(counters.byStatus, { queued: underWay });
   const refused = [...refusals.values()].reduce((sum, count) => sum + count, 0);
-  const senderPerSecond = config.senders[definition.sender]?.messagesPerSecond ?? 0;
+  const senderPerSecond = limits.sender(definition.sender)?.messagesPerSecond ?? 0;
   return {
     counters,
     requests: { accepted: requestsAccepted, refused },
@@ -92,10 +95,8 @@ function addCounts(sum: Record<string, number>, counts: Readonly<Record<string, 
   for (const [key, count] of Object.entries(counts)) sum[key] = (sum[key] ?? 0) + count;
 }
 
-function senderView(parts: OperatorsParts, id: string): SenderView {
-  const sender = parts.config.senders[id];
-  if (sender === undefined) throw new Error(`no sender ${id}`);
-  const { phoneNumberId, wabaId, messagesPerSecond, pairLimit, dailyRecipients } = sender;
+function senderView(parts: OperatorsParts, sender: SenderConfig): SenderView {
+  const { id, phoneNumberId, wabaId, messagesPerSecond, pairLimit, dailyRecipients } = sender;
   const known = parts.templates.get(wabaId);
   return {
     id,

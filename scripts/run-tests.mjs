@@ -5,9 +5,13 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
+import { findNatsServer } from "./nats-server.mjs";
 import { prepareProject, root } from "./prepare-project.mjs";
 
 prepareProject();
+
+const nats = findNatsServer();
+if (nats.path === null) process.stderr.write(`Tests that need a nats-server are skipped: ${nats.reason}.\n`);
 
 /** A test that hangs must fail and say so; the longest takes half a minute. */
 const TIMEOUT = "--test-timeout=300000";
@@ -26,6 +30,7 @@ if (files.length === 0) {
 
 const runner = spawn(process.execPath, ["--enable-source-maps", "--test", TIMEOUT, "--test-reporter=spec", ...files], {
   cwd: root,
+  env: { ...process.env, VOLLEY_NATS_SERVER: nats.path ?? "" },
   stdio: ["ignore", "pipe", "inherit"],
 });
 

@@ -190,7 +190,8 @@ function oldestOf({ liveIds, isDisordered }: Campaign): MessageId | undefined {
   return oldest;
 }
 
-function waitingOf(state: CampaignState): number {
+/** Messages of a campaign that are not yet brought to an end. */
+export function waitingOf(state: CampaignState): number {
   let waiting = 0;
   for (const status of MESSAGE_STATUSES) {
     if (!isSettled(status)) waiting += state.counters.byStatus[status] ?? 0;

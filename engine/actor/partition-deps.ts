@@ -111,6 +111,8 @@ export interface PartitionDeps {
   /** Default {@link MEMORY_BOUNDS}. */
   readonly bounds?: MemoryBounds;
   readStream(afterSequence: number): readonly StreamEntry[];
+  /** Runs the call when this engine may send for the partition: now, later, or, once another engine owns it, never. */
+  permit(call: () => void): void;
   /** Calls `done` exactly once. */
   send(request: SendRequest, done: (verdict: Verdict) => void): void;
   mergeStatus(record: MessageRecord, update: StatusUpdate): MessageRecord;

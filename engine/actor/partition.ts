@@ -10,10 +10,6 @@
 // So a crash at any point loses nothing: the stream is read again from the cursor, queued rows are read back from
 // the ledger, and a row with an intent but no verdict becomes `uncertain`.
 
-import assert from "node:assert/strict";
-
-import { decodeEnvelope } from "../message/envelope.ts";
-import type { AcceptedEvent } from "../message/event.ts";
 import type { MessageId } from "../message/ids.ts";
 import type { MessageRecord } from "../message/message-record.ts";
 import { type Campaign, CampaignMemory, MEMORY_BOUNDS, type MemoryBounds } from "./campaign-memory.ts";
@@ -21,16 +17,14 @@ import { DiskQueue } from "./disk-queue.ts";
 import { DueQueue } from "./due-queue.ts";
 import { EffectPerformer, type Intent } from "./effect-performer.ts";
 import { MessageJournal } from "./message-journal.ts";
-import type { DueEntry, PartitionCampaign, PartitionDeps, StreamEntry } from "./partition-deps.ts";
+import type { DueEntry, PartitionCampaign, PartitionDeps } from "./partition-deps.ts";
 import { recoverCampaign } from "./partition-recovery.ts";
 import * as transition from "./record-transition.ts";
 import { mailboxRoom } from "./sender-actor.ts";
 import { SenderDesk } from "./sender-desk.ts";
 import { StatusIntake } from "./status-intake.ts";
+import { StreamIntake } from "./stream-intake.ts";
 import { WakeTimer } from "./wake-timer.ts";
-
-/** Changes waiting for their round beyond which no further stream entries are read. */
-const CHANGES_MAX = 4_096;
 
 /** Pause between two looks at rows that are due, and the longer one while memory has no room for them. */
 const DUE_REST_MS = 1;
@@ -49,15 +43,12 @@ export class Partition {
   readonly #performer: EffectPerformer;
   readonly #statuses: StatusIntake;
   readonly #wake: WakeTimer;
-  #readSequence: number;
+  readonly #intake: StreamIntake;
   #isCommitting = false;
   #isRoundScheduled = false;
-  #isReadScheduled = false;
   #isStopping = false;
-  #isAwaitingCampaign = false;
+  #isAbandoned = false;
   #isStarted = false;
-  /** The stream's entries of earlier runs are read: what they prove is known. */
-  #hasCaughtUp = false;
   #isRefillWanted = false;
   #drained: Promise<void> | null = null;
   #onDrained: (() => void) | null = null;
@@ -87,7 +78,16 @@ export class Partition {
       performer: this.#performer,
       senders: this.#senders,
     });
-    this.#readSequence = deps.ledger.cursor();
+    this.#intake = new StreamIntake({
+      ...deps,
+      cursor: deps.ledger.cursor(),
+      journal: this.#journal,
+      memory: this.#memory,
+      statuses: this.#statuses,
+      onArrival: (campaign, record) => this.#place(campaign, record),
+      onRead: () => this.#scheduleRound(),
+      onCaughtUp: () => this.#wake.at(deps.clock.monotonicMs()),
+    });
   }
 
   /** Takes up what a previous run left behind, then reads the stream. Campaigns must be set. */
@@ -95,7 +95,7 @@ export class Partition {
     this.#isStarted = true;
     for (const campaign of this.#memory.all()) this.#recover(campaign);
     this.#refill();
-    this.#read();
+    this.#intake.read();
     this.#onTime();
     this.#report(
       this.#deps.ledger.cursor(),
@@ -105,7 +105,7 @@ export class Partition {
 
   /** The stream holds more. */
   appended(): void {
-    this.#read();
+    this.#intake.read();
   }
 
   /** Adds the campaign or changes it; a removed one ends its waiting messages. What is stopping takes no more news. */
@@ -127,8 +127,7 @@ export class Partition {
       this.#due.rewind();
     }
     this.#isRefillWanted = true;
-    if (this.#isAwaitingCampaign) this.#scheduleRead();
-    this.#isAwaitingCampaign = false;
+    this.#intake.campaignDefined();
     this.#scheduleRound();
   }
 
@@ -155,9 +154,7 @@ export class Partition {
 
   /** Sends nothing more, waits for the verdicts of what is under way, and makes everything durable. Safe twice. */
   async stop(): Promise<void> {
-    this.#isStopping = true;
-    this.#performer.isStopping = true;
-    this.#wake.cancel();
+    this.#rest();
     this.#drained ??= new Promise<void>((resolve) => {
       this.#onDrained = resolve;
       this.#settleStop();
@@ -165,69 +162,33 @@ export class Partition {
     await this.#drained;
   }
 
+  /** Another engine owns the partition now: nothing more is decided, written or sent. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#rest();
+    this.#settleStop();
+  }
+
   /** Messages in a mailbox or in flight. */
   get inMemory(): number {
     return this.#memory.size;
   }
 
-  // Stream → records
-
-  #read(): void {
-    if (this.#isStopping || this.#isAwaitingCampaign || this.#journal.changeCount >= CHANGES_MAX) return;
-    const entries = this.#deps.readStream(this.#readSequence);
-    for (const entry of entries) {
-      if (!this.#take(entry)) break;
-    }
-    const isBehind = entries.length > 0 && !this.#isAwaitingCampaign && this.#readSequence < this.#deps.streamHead;
-    if (!isBehind && !this.#hasCaughtUp) this.#catchUp();
-    if (entries.length === 0) return;
-    this.#scheduleRound();
-    if (!this.#isAwaitingCampaign) this.#scheduleRead();
-  }
-
-  /** Further entries wait for their own turn of the event loop, so that verdicts and timers are not starved. */
-  #scheduleRead(): void {
-    if (this.#isReadScheduled) return;
-    this.#isReadScheduled = true;
-    this.#deps.defer(() => {
-      this.#isReadScheduled = false;
-      this.#read();
-    });
-  }
-
-  /**
-   * @returns false for events of a campaign that this thread has not heard of yet: an event can be in the stream
-   * before the news of its campaign is. Nothing is taken then, and reading goes on with that news.
-   */
-  #take(entry: StreamEntry): boolean {
-    const envelope = decodeEnvelope(entry.bytes);
-    const isOfThisRun = entry.sequence > this.#deps.streamHead;
-    const stranger = envelope.kind === "events" ? this.#memory.strangerOf(envelope.events) : null;
-    this.#isAwaitingCampaign = stranger !== null;
-    if (stranger !== null) this.#deps.onAwaited(stranger);
-    if (this.#isAwaitingCampaign) return false;
-    if (envelope.kind === "events") for (const event of envelope.events) this.#arrive(event, isOfThisRun);
-    else for (const update of envelope.updates) this.#statuses.take(update);
-    this.#readSequence = entry.sequence;
-    this.#journal.consumed(entry.sequence);
-    return true;
-  }
-
-  #arrive(event: AcceptedEvent, isOfThisRun: boolean): void {
-    const campaign = this.#memory.campaignOf(event.messageId);
-    assert.ok(campaign !== undefined, "an entry is taken only when its campaigns are known");
-    // A stream that delivers twice must not make two messages of one event.
-    if (this.#journal.get(event.messageId) !== undefined) return;
-    const record = transition.acceptedRecord(event, campaign.definition);
-    this.#journal.create(record, campaign.state);
-    if (isOfThisRun) campaign.arrived += 1;
-    this.#memory.count(campaign, null, record.status);
-    if (campaign.definition.isRemoved) this.#performer.endRemoved(campaign, record);
-    else if (campaign.state.diskFromId === "" && this.#room(campaign) > 0) this.#offer(campaign, record);
-    else this.#disk.leave(campaign, record.messageId);
+  #rest(): void {
+    this.#isStopping = true;
+    this.#intake.stop();
+    this.#performer.isStopping = true;
+    this.#wake.cancel();
   }
 
   // Memory and disk
+
+  #place(campaign: Campaign, record: MessageRecord): void {
+    if (record.status === "dispatched") this.#performer.doubt(campaign, record);
+    else if (campaign.definition.isRemoved) this.#performer.endRemoved(campaign, record);
+    else if (campaign.state.diskFromId === "" && this.#room(campaign) > 0) this.#offer(campaign, record);
+    else this.#disk.leave(campaign, record.messageId);
+  }
 
   #room(campaign: Campaign): number {
     const { senderId, settings, isRemoved } = campaign.definition;
@@ -275,16 +236,11 @@ export class Partition {
     this.#performer.takeBack(() => this.#senders.giveIfSeated(senderId, { kind: "campaignRemoved", campaignNumber }));
   }
 
-  #catchUp(): void {
-    this.#hasCaughtUp = true;
-    this.#wake.at(this.#deps.clock.monotonicMs());
-  }
-
   // Time
 
   #onTime(): void {
     if (this.#isStopping) return;
-    if (this.#hasCaughtUp) {
+    if (this.#intake.hasCaughtUp) {
       const entries = this.#due.read(this.#deps.clock.nowMs(), this.#dueRoom());
       for (const entry of entries) this.#bringUp(entry);
     }
@@ -324,7 +280,7 @@ export class Partition {
     const { clock } = this.#deps;
     const dueAtMs = this.#due.nextAtMs;
     const restMs = this.#dueRoom() > 0 ? DUE_REST_MS : FULL_REST_MS;
-    if (dueAtMs !== null && this.#hasCaughtUp) {
+    if (dueAtMs !== null && this.#intake.hasCaughtUp) {
       const waitMs = Math.min(LOOK_MS_MAX, Math.max(restMs, dueAtMs - clock.nowMs()));
       this.#wake.at(clock.monotonicMs() + waitMs);
     }
@@ -348,7 +304,7 @@ export class Partition {
       this.#senders.tickTouched();
       this.#arm();
     }
-    if (!this.#isCommitting && !this.#journal.isEmpty) this.#commit();
+    if (!this.#isCommitting && !this.#isAbandoned && !this.#journal.isEmpty) this.#commit();
     this.#settleStop();
   }
 
@@ -356,26 +312,29 @@ export class Partition {
     this.#isCommitting = true;
     const changed = [...this.#journal.changedCampaigns()];
     for (const number of changed) this.#memory.moveHead(number);
-    const cursor = this.#readSequence;
+    const cursor = this.#intake.readSequence;
     const intents = this.#performer.takeIntents();
     this.#disk.batchTaken();
     this.#due.batchTaken();
     this.#deps.ledger.commit(this.#journal.take()).then(
       () => this.#afterCommit({ cursor, changed, intents }),
-      (error: unknown) => this.#deps.onBroken(error),
+      (error: unknown) => {
+        if (!this.#isAbandoned) this.#deps.onBroken(error);
+      },
     );
   }
 
   #afterCommit(round: { cursor: number; changed: readonly number[]; intents: readonly Intent[] }): void {
     this.#isCommitting = false;
+    if (this.#isAbandoned) return;
     this.#journal.committed();
     this.#disk.batchCommitted();
     this.#due.batchCommitted();
-    this.#performer.send(round.intents);
+    this.#deps.permit(() => this.#performer.send(round.intents));
     this.#report(round.cursor, round.changed);
     if (!this.#isStopping) {
       this.#refill();
-      this.#read();
+      this.#intake.read();
     }
     this.#scheduleRound();
   }
@@ -391,6 +350,10 @@ export class Partition {
   }
 
   #settleStop(): void {
+    if (this.#isAbandoned) {
+      this.#onDrained?.();
+      return;
+    }
     if (this.#onDrained === null || this.#performer.inFlight > 0 || this.#isCommitting) return;
     if (this.#journal.isEmpty) this.#onDrained();
     else this.#scheduleRound();

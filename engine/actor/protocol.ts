@@ -3,7 +3,7 @@
 import type { CampaignDefinition } from "../message/campaign.ts";
 import type { MessageId } from "../message/ids.ts";
 import type { WhatsAppTemplate } from "../message/template.ts";
-import type { SenderConfig } from "../runtime/config.ts";
+import type { SenderConfig, StreamConfig } from "../runtime/config.ts";
 import type { PartitionProgress, SenderBlock } from "./partition-deps.ts";
 
 /** Given to the thread when it starts. */
@@ -11,14 +11,40 @@ export interface ThreadStart {
   readonly threadIndex: number;
   readonly logLevel: "info" | "warn" | "error" | "silent";
   readonly partitions: readonly number[];
-  readonly streamPath: string;
+  readonly stream: ThreadStream;
   /** The ledgers' folders by partition. */
   readonly ledgerPaths: readonly string[];
-  /** By partition: the stream's last sequence when the engine started. What lies after it was accepted by this run. */
-  readonly streamHeads: readonly number[];
   readonly whatsapp: { readonly baseUrl: string; readonly apiVersion: string };
   readonly senders: readonly SenderConfig[];
   readonly campaigns: readonly ThreadCampaign[];
+}
+
+/** Where the thread reads what was accepted. */
+export type ThreadStream =
+  | {
+      readonly driver: "embedded";
+      readonly path: string;
+      /** By partition: the last sequence when the engine started. What lies after it was accepted by this run. */
+      readonly heads: readonly number[];
+    }
+  | {
+      readonly driver: "jetstream";
+      readonly config: StreamConfig;
+      readonly nodeName: string;
+      /** Until when this node may send for a partition (cluster/lease-validity-system.ts). */
+      readonly leases: SharedArrayBuffer;
+      /** What is known of claims when the thread starts; news comes as messages. */
+      readonly folds: readonly ClaimsFold[];
+      /** Partitions that this node owns when the thread starts. */
+      readonly owned: readonly number[];
+    };
+
+/** How far the claims of a partition's stream are decided, and whose claims lost. */
+export interface ClaimsFold {
+  readonly partition: number;
+  /** The stream's sequence; 0 for none. */
+  readonly through: number;
+  readonly superseded: readonly MessageId[];
 }
 
 /** A campaign, or the memory of one: numbers stay known after a deletion, so that waiting messages can be ended. */
@@ -44,10 +70,24 @@ export type ToThread =
       readonly ids: readonly MessageId[];
       readonly maxPerSecond: number;
     }
+  /** This node owns the partition from now on. */
+  | { readonly kind: "own"; readonly partition: number }
+  /** It gives the partition up, in good order; `released` answers. */
+  | { readonly kind: "release"; readonly partition: number }
+  /** Another node owns it: nothing of it may leave any more. */
+  | { readonly kind: "lost"; readonly partition: number }
+  | { readonly kind: "folded"; readonly fold: ClaimsFold }
   | { readonly kind: "stop" };
 
 export type FromThread =
   | { readonly kind: "ready" }
+  /** Copies what other nodes wrote before it can serve it. */
+  | { readonly kind: "rebuilding"; readonly partition: number; readonly done: number; readonly total: number }
+  /** The partition's figures begin anew: its owner changed. */
+  | { readonly kind: "seated"; readonly partition: number }
+  | { readonly kind: "released"; readonly partition: number }
+  /** The stream lost its tail: what this node accepted must be given to it again. */
+  | { readonly kind: "rewound"; readonly partition: number }
   | { readonly kind: "progress"; readonly progress: PartitionProgress }
   | { readonly kind: "block"; readonly senderId: string; readonly block: SenderBlock | null }
   | { readonly kind: "replayed"; readonly call: number; readonly count: number }

@@ -182,6 +182,8 @@ function leadMs(pace: Pace): number {
  * So the square root of the allowance is the longest delay that it pays for.
  */
 function windowAtMs(pace: Pace): number {
+  // The message a window before has not left: a commit takes long, or nothing may leave. When it does leave is not known.
+  if (pace.taken - pace.departed >= pace.windowCount) return Infinity;
   if (pace.taken < pace.windowCount) return -Infinity;
   const slot = pace.taken % pace.windowCount;
   const delayMsMax = Math.max(DELAY_MS, Math.sqrt((2000 / pace.perSecond) * Math.max(0, pace.allowanceMs)));

@@ -52,6 +52,11 @@ export function acceptedRecord(event: AcceptedEvent, campaign: AcceptingCampaign
   };
 }
 
+/** Of a history that was lost it is known that the message was dispatched, and not what became of it. */
+export function salvagedRecord(record: MessageRecord, attempts: number): MessageRecord {
+  return { ...record, status: "dispatched", attempts, dispatchedAtMs: record.acceptedAtMs };
+}
+
 export interface Dispatched {
   readonly attempt: number;
   readonly templateName: string;

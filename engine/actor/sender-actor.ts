@@ -88,7 +88,7 @@ function take(sender: Sender, input: Exclude<SenderInput, { kind: "tick" }>, now
     case "verdict":
       return takeVerdict(sender, input, now);
     case "departed":
-      return departed(sender.pace, input.monotonicMs, input.count ?? Infinity);
+      return depart(sender, input.monotonicMs, input.count ?? Infinity);
     case "due":
       return takeDue(sender, input, now);
     case "proved":
@@ -101,6 +101,20 @@ function take(sender: Sender, input: Exclude<SenderInput, { kind: "tick" }>, now
       return setSettings(sender, input.settings);
     case "holdUntil":
       sender.holdUntilMs = Math.max(sender.holdUntilMs, input.monotonicMs);
+  }
+}
+
+function depart(sender: Sender, monotonicMs: number, count: number): void {
+  departed(sender.pace, monotonicMs, count);
+  const counts = new Map<Campaign, number>();
+  for (let left = 0; left < count; left++) {
+    const campaign = sender.leaving.shift();
+    if (campaign === undefined) break;
+    if (campaign.pace !== null) counts.set(campaign, (counts.get(campaign) ?? 0) + 1);
+  }
+  for (const [campaign, own] of counts) {
+    if (campaign.pace !== null) departed(campaign.pace, monotonicMs, own);
+    rouse(sender, campaign);
   }
 }
 

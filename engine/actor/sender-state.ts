@@ -20,7 +20,7 @@ import { createPace, nextAtMs } from "./rate-limit.ts";
 import type { Pace } from "./rate-limit.ts";
 import { createRetryBudget } from "./retry-policy.ts";
 import type { RetryBudget } from "./retry-policy.ts";
-import type { Ring } from "./ring.ts";
+import { Ring } from "./ring.ts";
 import type { Dispatch, Now, SenderEffect, SenderSettings } from "./sender-messages.ts";
 import { Timetable } from "./timetable.ts";
 
@@ -66,6 +66,8 @@ export interface Sender {
   /** Epoch times. */
   readonly expiries: Timetable<Campaign>;
   readonly flights: Map<MessageId, Flight>;
+  /** The campaigns of the dispatches that have not departed yet, in their order. */
+  readonly leaving: Ring<Campaign>;
   /** The messages in the `again` and `retries` queues. */
   readonly waitingAgain: Map<MessageId, Dispatch>;
   /** Messages in all mailboxes. */
@@ -92,6 +94,7 @@ export function createSenderState(settings: SenderSettings, now: Now, random: ()
     sleeping: new Timetable(),
     expiries: new Timetable(),
     flights: new Map(),
+    leaving: new Ring(),
     waitingAgain: new Map(),
     waiting: 0,
     wakeAtMs: Infinity,

@@ -157,6 +157,7 @@ function send(sender: Sender, campaign: Campaign, queue: Ring<Dispatch>, dispatc
     ticket,
     campaignTicket: pace === null ? -1 : pace.taken - 1,
   });
+  sender.leaving.push(campaign);
   sender.effects.push({ kind: "dispatch", messageId, attempt });
   served(sender.share, campaign);
 }

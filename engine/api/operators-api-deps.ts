@@ -18,10 +18,21 @@ export interface OperatorsApiDeps {
   stats(campaign: CampaignEntry): CampaignFigures;
   senders(): readonly SenderView[];
   readiness(): Readiness;
+  cluster(): ClusterView;
   /** Epoch milliseconds. */
   nowMs(): number;
   /** Called when an answer that is already under way (a CSV stream) breaks off; the client sees a cut body. */
   onExportBroken(campaignId: string, error: unknown): void;
+}
+
+/** Who works on what. With the embedded stream this engine works on everything and both lists are empty. */
+export interface ClusterView {
+  readonly driver: "embedded" | "jetstream";
+  /** This node. */
+  readonly node: string | null;
+  readonly nodes: readonly { readonly name: string; readonly number: number; readonly isAlive: boolean }[];
+  /** The node that works on each partition; null while it has none. */
+  readonly partitions: readonly { readonly partition: number; readonly owner: string | null }[];
 }
 
 // Access

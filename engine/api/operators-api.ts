@@ -15,19 +15,27 @@ export function createOperatorsApi(deps: OperatorsApiDeps): Route[] {
     ...campaignRoutes(deps),
     ...messageRoutes(deps),
     ...keyRoutes(deps),
-    senderRoute(deps),
+    ...engineRoutes(deps),
     ...healthRoutes(deps),
     homeRoute,
   ];
 }
 
-function senderRoute(deps: OperatorsApiDeps): Route {
-  return answerRoute(deps, {
-    method: "get",
-    pattern: "/api/senders",
-    need: needAdmin,
-    answer: () => list(deps.senders()),
-  });
+function engineRoutes(deps: OperatorsApiDeps): Route[] {
+  return [
+    answerRoute(deps, {
+      method: "get",
+      pattern: "/api/senders",
+      need: needAdmin,
+      answer: () => list(deps.senders()),
+    }),
+    answerRoute(deps, {
+      method: "get",
+      pattern: "/api/cluster",
+      need: needAdmin,
+      answer: () => json(200, deps.cluster()),
+    }),
+  ];
 }
 
 /** Open to everyone, as a load balancer has no key: they tell nothing but "up" and "ready". */

@@ -12,7 +12,7 @@ import type { CampaignDefinition, CampaignFault, CampaignStatus } from "../messa
 import { partitionOf } from "../message/partition.ts";
 import type { WhatsAppTemplate } from "../message/template.ts";
 import type { CampaignFile } from "../runtime/campaign-file.ts";
-import { EngineError } from "../runtime/errors.ts";
+import { EngineError, messageOf } from "../runtime/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { CampaignCompiler, isSameContent, TEMPLATES_UNREAD } from "./campaign-compiler.ts";
 import type {
@@ -22,6 +22,7 @@ import type {
   Senders,
   TemplatesByAccount,
 } from "./campaign-compiler.ts";
+import { CampaignFiles } from "./campaign-files.ts";
 import type { CampaignStore } from "./campaign-store.ts";
 import type { CompiledCampaign } from "./compiled-campaign.ts";
 
@@ -91,7 +92,13 @@ export class CampaignRegistry {
   readonly #compiler: CampaignCompiler;
   readonly #log: Log;
   readonly #listeners: ((change: RegistryChange) => void)[] = [];
+  readonly #campaignFiles: CampaignFiles;
   #slots = new Map<string, Slot>();
+  /** This node's own. */
+  #files: readonly CampaignFile[] = [];
+  /** Ids of campaigns that another node changed. */
+  #stale = new Set<string>();
+  #isRefreshing = false;
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -99,9 +106,16 @@ export class CampaignRegistry {
     this.#store = deps.store;
     this.#compiler = new CampaignCompiler(deps.compile, deps.senders);
     this.#log = deps.log;
+    this.#campaignFiles = new CampaignFiles({
+      running: (id) => this.#slots.get(id),
+      runningCampaigns: () => this.#slots.values(),
+      check: (declared) => this.#check(declared),
+      log: deps.log,
+    });
     for (const definition of deps.store.definitions()) {
       this.#slots.set(definition.id, this.#slotOf(declaredByApi(definition)));
     }
+    deps.store.onChange((ids) => this.#refreshSoon(ids));
   }
 
   get(id: string): CampaignEntry | undefined {
@@ -138,18 +152,21 @@ export class CampaignRegistry {
   /**
    * Everything in the campaigns/ folder, each time anew. A campaign whose file is gone goes; one whose file has become
    * faulty stays as it was before. A file's campaign hides an API-made one of the same id until the file is gone.
+   * In a cluster the file that was saved last, on any node, counts on all of them.
    *
    * @throws EngineError ERR_STORE_WRITE; nothing changes then.
    */
   setFiles(files: readonly CampaignFile[]): Promise<void> {
     return this.#inTurn(async () => {
-      const next = this.#nextFiles(files);
+      await this.#store.shareFiles(files, (file) => this.#campaignFiles.canReplace(file));
+      this.#files = files;
+      const next = this.#declaredByFiles(() => true);
       await this.#store.assignNumbers([...next.keys()]);
       await this.#store.removeOverrides([...next.values()].filter((one) => this.#isOutdated(one)).map(idOf));
       const slots = new Map<string, Slot>();
       for (const [id, declared] of next) slots.set(id, this.#slotOf(declared));
       for (const definition of this.#store.definitions()) {
-        if (slots.has(definition.id)) this.#log.warn("campaign.hidden_by_file", { campaignId: definition.id });
+        if (slots.has(definition.id)) this.#tellHidden(definition.id);
         else slots.set(definition.id, this.#slotOf(declaredByApi(definition)));
       }
       this.#swap(slots);
@@ -214,45 +231,44 @@ export class CampaignRegistry {
     return declared;
   }
 
-  #nextFiles(files: readonly CampaignFile[]): Map<string, DeclaredCampaign> {
-    const next = new Map<string, DeclaredCampaign>();
-    for (const file of files) {
-      if (file.kind === "loaded") next.set(file.definition.id, this.#betterOf(file));
-    }
-    const running = new Map(Array.from(this.#slots.values(), ({ declared }) => [declared.file, declared]));
-    for (const { kind, file, faults } of files) {
-      if (kind === "loaded") continue;
-      const kept = running.get(file);
-      this.#log.warn("campaign.file_refused", {
-        file,
-        faults,
-        isEarlierVersionKept: kept !== undefined,
-      });
-      if (kept !== undefined && !next.has(idOf(kept))) next.set(idOf(kept), { ...kept, refusedFaults: faults });
-    }
-    return next;
+  /** Many changes that come together are one. */
+  #refreshSoon(ids: readonly string[]): void {
+    for (const id of ids) this.#stale.add(id);
+    if (this.#isRefreshing) return;
+    this.#isRefreshing = true;
+    // Not refused by CHANGES_WAITING_MAX: at most one waits.
+    this.#last = this.#last
+      .then(() => this.#refresh())
+      .catch((error: unknown) => this.#log.error("campaign.unrefreshed", { reason: messageOf(error) }));
   }
 
-  /** The file's new version, unless it cannot work and the one that runs can. */
-  #betterOf(file: CampaignFile & { readonly kind: "loaded" }): DeclaredCampaign {
-    const { definition } = file;
-    const declared: DeclaredCampaign = {
-      definition,
-      source: "file",
-      file: file.file,
-      fileFaults: file.faults,
-      refusedFaults: [],
-    };
-    const running = this.#slots.get(definition.id);
-    if (running?.declared.source !== "file" || running.faults.length > 0) return declared;
-    const { faults } = this.#check(declared);
-    if (faults.length === 0) return declared;
-    this.#log.warn("campaign.file_refused", {
-      file: file.file,
-      faults,
-      isEarlierVersionKept: true,
-    });
-    return { ...running.declared, file: file.file, refusedFaults: faults };
+  /** What another node changed becomes visible the way an own change does. */
+  async #refresh(): Promise<void> {
+    this.#isRefreshing = false;
+    const ids = this.#stale;
+    this.#stale = new Set();
+    const next = this.#declaredByFiles((id) => ids.has(id));
+    for (const id of ids) {
+      const definition = this.#store.definition(id);
+      if (definition === undefined) continue;
+      if (next.has(id)) this.#tellHidden(id);
+      else next.set(id, declaredByApi(definition));
+    }
+    // Whoever made them has numbered them; a bucket that lost one number gets the same again.
+    await this.#store.assignNumbers([...next.keys()]);
+    const slots = new Map(this.#slots);
+    for (const id of ids) slots.delete(id);
+    for (const [id, declared] of next) slots.set(id, this.#slotOf(declared));
+    this.#swap(slots);
+  }
+
+  #declaredByFiles(isConcerned: (id: string) => boolean): Map<string, DeclaredCampaign> {
+    return this.#campaignFiles.declared(this.#store.filesInForce(this.#files), isConcerned);
+  }
+
+  #tellHidden(campaignId: string): void {
+    if (this.#slots.get(campaignId)?.declared.source !== "file")
+      this.#log.warn("campaign.hidden_by_file", { campaignId });
   }
 
   #isOutdated({ definition }: DeclaredCampaign): boolean {

@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto";
 import type { Database } from "lmdb";
 
 import type { CampaignDefinition } from "../message/campaign.ts";
+import type { CampaignFile } from "../runtime/campaign-file.ts";
 import { createCommitter, openEnvironment } from "../runtime/lmdb-commit.ts";
 import type { Committer, Environment } from "../runtime/lmdb-commit.ts";
 import type { CampaignStore, StatusOverride } from "./campaign-store.ts";
@@ -82,6 +83,10 @@ class StoreTables implements LmdbCampaignStore {
     return [...this.#definitions.values()];
   }
 
+  definition(id: string): CampaignDefinition | undefined {
+    return this.#definitions.get(id);
+  }
+
   override(id: string): StatusOverride | undefined {
     return this.#overrides.get(id);
   }
@@ -118,6 +123,16 @@ class StoreTables implements LmdbCampaignStore {
     });
     for (const id of known) this.#overrides.delete(id);
   }
+
+  // An engine that is alone: there is nobody to share with, and its own files are those that count.
+
+  async shareFiles(): Promise<void> {}
+
+  filesInForce(files: readonly CampaignFile[]): readonly CampaignFile[] {
+    return files;
+  }
+
+  onChange(): void {}
 
   async close(): Promise<void> {
     await this.#committer.idle();

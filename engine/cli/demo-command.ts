@@ -11,9 +11,10 @@ import { EngineError } from "../runtime/errors.ts";
 import type { ScenarioInput } from "../simulator/scenario.ts";
 import type { SimulatorThread } from "../simulator/simulator-thread.ts";
 import { createApiClient, type ApiClient } from "./api-client.ts";
-import type { Command, CommandCall } from "./command.ts";
+import { usageError, type Command, type CommandCall } from "./command.ts";
 import { csvRows } from "./csv-rows.ts";
 import { auditDemo, expectedEnds } from "./demo-audit.ts";
+import { startDemoNatsServer } from "./demo-nats-server.ts";
 import { summaryJson, summaryLines, type DemoSummary } from "./demo-summary.ts";
 import { runTraffic } from "./demo-traffic.ts";
 import type { TrafficResult } from "./demo-traffic-thread.ts";
@@ -68,10 +69,14 @@ export const demoCommand: Command = {
       description: `how many order events (default ${EVENTS_DEFAULT}, at most ${EVENTS_MAX})`,
     },
     seed: { value: "n", description: "the same shop and orders again (default random)" },
+    stream: {
+      value: "driver",
+      description: "embedded (default), or jetstream: with a nats-server of the demo's own",
+    },
     "data-dir": { value: "folder", description: "wiped at the start (default data/demo)" },
     json: { description: "print the summary as JSON" },
   },
-  examples: ["volley demo", "npm run demo -- --events 5000"],
+  examples: ["volley demo", "npm run demo -- --events 5000", "npm run demo -- --stream jetstream"],
   run: demo,
 };
 
@@ -86,6 +91,8 @@ async function demo(call: CommandCall): Promise<number> {
     environment,
   });
   const interrupted = firstSignal();
+  const driver = streamDriver(options.text("stream"));
+  const nats = driver === "jetstream" ? await startDemoNatsServer(join(workspace.folder, "nats"), environment) : null;
   const { startEngine } = await import("../main.ts");
   const engine = await startEngine({
     configFile: workspace.configFile,
@@ -93,8 +100,14 @@ async function demo(call: CommandCall): Promise<number> {
     logLevel: "error",
     simulator: "always",
     scenario: SCENARIO,
+    overrides: (config) =>
+      nats === null ? config : { ...config, stream: { ...config.stream, driver: "jetstream", servers: [nats.url] } },
+  }).catch(async (error: unknown) => {
+    await nats?.stop();
+    throw error;
   });
   try {
+    if (nats !== null) terminal.say(`nats-server ${nats.url}: events, statuses and the ledger go through JetStream`);
     const summary = await Promise.race([interrupted, runDemo({ engine, workspace, events, seed, terminal })]);
     if (typeof summary === "string") return EXIT_INTERRUPTED;
     if (options.has("json")) terminal.print(JSON.stringify(summaryJson(summary)));
@@ -102,7 +115,13 @@ async function demo(call: CommandCall): Promise<number> {
     return summary.audit.disagreements.length === 0 && summary.traffic.refusals.length === 0 ? 0 : 1;
   } finally {
     await engine.stop();
+    await nats?.stop();
   }
+}
+
+function streamDriver(text: string | undefined): "embedded" | "jetstream" {
+  if (text === undefined || text === "embedded" || text === "jetstream") return text ?? "embedded";
+  throw usageError("--stream must be embedded or jetstream");
 }
 
 interface DemoRun {

@@ -8,6 +8,7 @@ import { EngineError } from "../runtime/errors.ts";
 import { createApiClient } from "./api-client.ts";
 import { usageError, type Command, type CommandCall } from "./command.ts";
 import { CONFIG_FILE } from "./connection.ts";
+import { startProgressBar, type ProgressBar } from "./progress-bar.ts";
 import { samplePayload } from "./sample-payload.ts";
 import { shownPath } from "./shown-path.ts";
 import { firstSignal, stopOrExit } from "./signals.ts";
@@ -35,18 +36,44 @@ async function start(call: CommandCall): Promise<number> {
   const fatal = new EventEmitter<{ error: [EngineError] }>();
   const broken = new Promise<EngineError>((resolve) => fatal.once("error", resolve));
   const { startEngine } = await import("../main.ts");
+  const rebuilding = new RebuildingBar(terminal);
   const engine = await startEngine({
     configFile: options.text("config") ?? CONFIG_FILE,
     environment,
     logLevel,
+    onRebuilding: (partition, done, total) => rebuilding.update(partition, done, total),
     onFatal: (error) => void fatal.emit("error", error),
-  });
+  }).finally(() => rebuilding.stop());
   for (const line of await welcome(engine)) terminal.print(line);
   const end = await Promise.race([signal, broken]);
   await stopOrExit(() => engine.stop(), terminal);
   // What cannot be trusted any more must not go on: whoever supervises the process starts it anew.
   if (end instanceof EngineError) throw end;
   return 0;
+}
+
+/** A node that was away copies what the others wrote: one bar for all partitions. */
+class RebuildingBar {
+  readonly #terminal: CommandCall["terminal"];
+  readonly #partitions = new Map<number, { readonly done: number; readonly total: number }>();
+  #bar: ProgressBar | null = null;
+
+  constructor(terminal: CommandCall["terminal"]) {
+    this.#terminal = terminal;
+  }
+
+  update(partition: number, done: number, total: number): void {
+    this.#partitions.set(partition, { done, total });
+    const all = [...this.#partitions.values()];
+    const sum = all.reduce((so, { total: own }) => so + own, 0);
+    this.#bar ??= startProgressBar(this.#terminal, "rebuilding", sum);
+    this.#bar.setTotal(sum);
+    this.#bar.update(all.reduce((so, { done: own }) => so + own, 0));
+  }
+
+  stop(): void {
+    this.#bar?.stop();
+  }
 }
 
 /** What a newcomer needs next; every line of it works as printed. */

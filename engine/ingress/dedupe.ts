@@ -2,10 +2,11 @@
 // this moment is remembered here, so that a twin which arrives meanwhile waits for the first one's commit and gets the
 // first one's message id. Rejected events leave no trace: a corrected repeat is a new event.
 
+import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 
 import type { MessageId } from "../message/ids.ts";
-import type { Claim, CommitDone } from "./group-commit.ts";
+import type { Claim } from "./group-commit.ts";
 
 /** Where a key comes from. Each source has its own key space. */
 export interface DedupeValue {
@@ -34,12 +35,22 @@ type Sighting =
   /** The key was used with another body. */
   | { readonly kind: "reused" };
 
+/** What a commit made of an event, for itself and for its twins. */
+export type Settlement =
+  | {
+      readonly kind: "stored";
+      /** Who holds the first key: the event itself, or one that another node accepted at the same time. */
+      readonly winner: MessageId;
+    }
+  | { readonly kind: "reused" }
+  | { readonly kind: "unstored" };
+
 /** An event between its acceptance and its commit. */
 interface InFlight {
   readonly messageId: MessageId;
   readonly bodyHash: string;
   /** Called when the first one's commit settles. */
-  readonly twins: CommitDone[];
+  readonly twins: ((settlement: Settlement) => void)[];
 }
 
 export interface DedupeDesk {
@@ -47,12 +58,13 @@ export interface DedupeDesk {
   look(key: string, body: string): Sighting;
   /** From now on its keys are seen as in flight. */
   open(claims: readonly Claim[]): void;
-  /** The commit of these claims settled: tells the twins. */
-  settle(claims: readonly Claim[], error: Error | null): void;
+  /** The commit of these claims, at least one, settled: tells the twins what it answers. */
+  settle(claims: readonly Claim[], error: Error | null): Settlement;
 }
 
 const NEW: Sighting = { kind: "new" };
-const REUSED: Sighting = { kind: "reused" };
+const REUSED = { kind: "reused" } as const;
+const UNSTORED: Settlement = { kind: "unstored" };
 
 /** @param findClaim looks up durable claims. What is in flight is bounded by the group commit. */
 export function createDedupeDesk(findClaim: (key: string) => Claim | undefined): DedupeDesk {
@@ -70,11 +82,21 @@ export function createDedupeDesk(findClaim: (key: string) => Claim | undefined):
         inFlight.set(key, { messageId, bodyHash: body, twins: [] });
     },
     settle(claims, error) {
+      const settlement = error === null ? settlementOf(claims, findClaim) : UNSTORED;
       for (const { key } of claims) {
         const first = inFlight.get(key);
         inFlight.delete(key);
-        for (const twin of first?.twins ?? []) twin(error);
+        for (const twin of first?.twins ?? []) twin(settlement);
       }
+      return settlement;
     },
   };
+}
+
+/** Several nodes may take events of one key at once; which of them holds it shows when the commit is through. */
+function settlementOf(claims: readonly Claim[], findClaim: (key: string) => Claim | undefined): Settlement {
+  const [own] = claims;
+  assert(own !== undefined, "an event without claims has nothing to settle here");
+  const holder = findClaim(own.key) ?? own;
+  return holder.bodyHash === own.bodyHash ? { kind: "stored", winner: holder.messageId } : REUSED;
 }

@@ -17,16 +17,25 @@ export interface Claim {
   readonly bodyHash: string;
 }
 
-export interface CommitBatch {
-  readonly envelopes: readonly { readonly partition: number; readonly bytes: Uint8Array }[];
+export interface CommitEnvelope {
+  readonly partition: number;
+  readonly bytes: Uint8Array;
+  /** Exactly those of its events, in their order. */
   readonly claims: readonly Claim[];
+}
+
+export interface CommitBatch {
+  readonly envelopes: readonly CommitEnvelope[];
 }
 
 /** Null: durable. An error: nothing of the batch was stored. */
 export type CommitDone = (error: Error | null) => void;
 
 export interface GroupCommit {
-  /** Whether as many items would be taken now. Holds until the caller yields to the event loop. */
+  /**
+   * Whether as many items would be taken now; false also while nothing can be stored. What it promised holds until the
+   * caller yields to the event loop: `submit` itself only looks at the limits.
+   */
   hasRoom(items: number): boolean;
   /** @returns false when too much waits already; then `done` is not called. */
   submit(partition: number, event: AcceptedEvent, claims: readonly Claim[], done: CommitDone): boolean;
@@ -39,6 +48,8 @@ export interface GroupCommit {
 export interface GroupCommitOptions {
   /** Makes a batch durable. Called again only after it settled. */
   append(batch: CommitBatch): Promise<unknown>;
+  /** Whether the stream can take anything now. Default: always. */
+  isAvailable?(): boolean;
   /** Calls at the end of this turn of the event loop (setImmediate). */
   defer(call: () => void): void;
   /** Gets what a `done` call threw; the others are still called. */
@@ -57,9 +68,13 @@ const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 
 /** What one partition collects for the next commit. */
 interface Collected {
-  events: AcceptedEvent[];
-  updates: StatusUpdate[];
+  readonly events: AcceptedEvent[];
+  /** Of each event. */
+  readonly claims: (readonly Claim[])[];
+  readonly updates: StatusUpdate[];
 }
+
+const NO_CLAIMS: readonly Claim[] = [];
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   return new Collector(options);
@@ -70,7 +85,6 @@ class Collector implements GroupCommit {
   readonly #waitingItemsMax: number;
   /** Index: partition. */
   #partitions: Collected[] = [];
-  #claims: Claim[] = [];
   #dones: CommitDone[] = [];
   #collectedItems = 0;
   #collectedBytes = 0;
@@ -84,8 +98,7 @@ class Collector implements GroupCommit {
   }
 
   hasRoom(items: number): boolean {
-    if (this.#collectedBytes + this.#committingBytes > WAITING_BYTES_MAX) return false;
-    return this.waiting() + items <= this.#waitingItemsMax;
+    return this.#isWithinLimits(items) && (this.#options.isAvailable?.() ?? true);
   }
 
   waiting(): number {
@@ -93,24 +106,30 @@ class Collector implements GroupCommit {
   }
 
   submit(partition: number, event: AcceptedEvent, claims: readonly Claim[], done: CommitDone): boolean {
-    if (!this.hasRoom(1)) return false;
-    this.#of(partition).events.push(event);
-    for (const claim of claims) this.#claims.push(claim);
+    if (!this.#isWithinLimits(1)) return false;
+    const collected = this.#of(partition);
+    collected.events.push(event);
+    collected.claims.push(claims);
     this.#collectedBytes += sizeOf(event);
     this.#collect(1, done);
     return true;
   }
 
   submitUpdates(partition: number, updates: readonly StatusUpdate[], done: CommitDone): boolean {
-    if (!this.hasRoom(updates.length)) return false;
+    if (!this.#isWithinLimits(updates.length)) return false;
     const collected = this.#of(partition).updates;
     for (const update of updates) collected.push(update);
     this.#collect(updates.length, done);
     return true;
   }
 
+  #isWithinLimits(items: number): boolean {
+    if (this.#collectedBytes + this.#committingBytes > WAITING_BYTES_MAX) return false;
+    return this.waiting() + items <= this.#waitingItemsMax;
+  }
+
   #of(partition: number): Collected {
-    return (this.#partitions[partition] ??= { events: [], updates: [] });
+    return (this.#partitions[partition] ??= { events: [], claims: [], updates: [] });
   }
 
   #collect(items: number, done: CommitDone): void {
@@ -124,11 +143,10 @@ class Collector implements GroupCommit {
   /** Takes all that was collected; a batch is as large as what may wait. */
   #commit(): void {
     const dones = this.#dones;
-    const batch = { envelopes: envelopesOf(this.#partitions), claims: this.#claims };
+    const batch = { envelopes: envelopesOf(this.#partitions) };
     this.#committingItems = this.#collectedItems;
     this.#committingBytes = this.#collectedBytes;
     this.#partitions = [];
-    this.#claims = [];
     this.#dones = [];
     this.#collectedItems = 0;
     this.#collectedBytes = 0;
@@ -159,17 +177,30 @@ class Collector implements GroupCommit {
   }
 }
 
-function envelopesOf(partitions: readonly (Collected | undefined)[]): { partition: number; bytes: Uint8Array }[] {
-  const envelopes: { partition: number; bytes: Uint8Array }[] = [];
-  const add = (partition: number, envelope: Envelope): void => {
-    envelopes.push({ partition, bytes: encodeEnvelope(envelope) });
+function envelopesOf(partitions: readonly (Collected | undefined)[]): CommitEnvelope[] {
+  const envelopes: CommitEnvelope[] = [];
+  const add = (partition: number, envelope: Envelope, claims: readonly Claim[]): void => {
+    envelopes.push({ partition, bytes: encodeEnvelope(envelope), claims });
   };
   partitions.forEach((collected, partition) => {
     if (collected === undefined) return;
-    for (const events of cut(collected.events, sizeOf)) add(partition, { kind: "events", events });
-    for (const updates of cut(collected.updates, updateSize)) add(partition, { kind: "statuses", updates });
+    let first = 0;
+    for (const events of cut(collected.events, sizeOf)) {
+      add(partition, { kind: "events", events }, flatten(collected.claims, first, first + events.length));
+      first += events.length;
+    }
+    for (const updates of cut(collected.updates, updateSize)) add(partition, { kind: "statuses", updates }, NO_CLAIMS);
   });
   return envelopes;
+}
+
+/** The claims of the events from `first` up to `end`, exclusive. */
+function flatten(claims: readonly (readonly Claim[])[], first: number, end: number): readonly Claim[] {
+  const flat: Claim[] = [];
+  for (let event = first; event < end; event++) {
+    for (const claim of claims[event] ?? NO_CLAIMS) flat.push(claim);
+  }
+  return flat;
 }
 
 /** In order, into runs within both limits. */

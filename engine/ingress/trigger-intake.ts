@@ -6,7 +6,7 @@ import type { MessageId } from "../message/ids.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { HttpReply, HttpRequest, HttpResponse } from "../runtime/http.ts";
 import type { Log } from "../runtime/log.ts";
-import { bodyHash, createDedupeDesk, dedupeKey, type DedupeDesk, type DedupeValue } from "./dedupe.ts";
+import { bodyHash, createDedupeDesk, dedupeKey, type DedupeDesk, type DedupeValue, type Settlement } from "./dedupe.ts";
 import type { Claim, GroupCommit } from "./group-commit.ts";
 import type { Payload } from "./payload.ts";
 import { overloaded, wholeFault, type Door, type ItemResult, type ResponseHeaders } from "./trigger-answers.ts";
@@ -14,7 +14,7 @@ import type { PayloadFault, TriggerCampaign } from "./trigger-campaign.ts";
 
 export interface IntakeDeps {
   nextMessageId(campaign: TriggerCampaign): MessageId;
-  /** Of a key of 32 hex digits; must see every claim whose commit succeeded. */
+  /** Of a key of 32 hex digits; must see every claim whose commit succeeded, as it was decided. */
   findClaim(key: string): Claim | undefined;
   readonly commit: GroupCommit;
   /** Accepted events that wait to be sent, and how many may. */
@@ -81,7 +81,7 @@ export class TriggerIntake {
     const { waiting, max } = this.#deps.backlog();
     if (waiting + events > max)
       return this.#overloaded(`${waiting} events wait to be sent; at most ${max} may (limits.backlogMax).`);
-    if (!this.#deps.commit.hasRoom(events)) return this.#overloaded("Events come faster than they can be stored.");
+    if (!this.#deps.commit.hasRoom(events)) return this.#overloaded("Nothing more can be stored this moment.");
     return null;
   }
 
@@ -167,10 +167,7 @@ export class TriggerIntake {
         settled({ kind: "accepted", messageId: sighting.messageId, isDuplicate: true });
         return true;
       case "inFlight":
-        sighting.first.twins.push((error) => {
-          const { messageId } = sighting.first;
-          settled(error === null ? { kind: "accepted", messageId, isDuplicate: true } : { kind: "unstored" });
-        });
+        sighting.first.twins.push((settlement) => settled(outcomeOf(settlement, null)));
         return true;
     }
   }
@@ -179,8 +176,8 @@ export class TriggerIntake {
     const { messageId } = event;
     const claims = keys.keys.length === 0 ? NO_CLAIMS : this.#claimsOf(keys, messageId);
     const isTaken = this.#deps.commit.submit(partition, event, claims, (error) => {
-      if (claims.length > 0) this.#desk.settle(claims, error);
-      settled(error === null ? { kind: "accepted", messageId, isDuplicate: false } : { kind: "unstored" });
+      const settlement = claims.length > 0 ? this.#desk.settle(claims, error) : ownSettlement(messageId, error);
+      settled(outcomeOf(settlement, messageId));
     });
     // Only what will be settled may be open, or its twins would wait for ever.
     if (isTaken) this.#desk.open(claims);
@@ -270,6 +267,17 @@ class BatchResults {
     this.#missing--;
     if (this.#missing === 0) this.#complete(this.#spoiled ?? this.#results);
   }
+}
+
+function ownSettlement(messageId: MessageId, error: Error | null): Settlement {
+  return error === null ? { kind: "stored", winner: messageId } : { kind: "unstored" };
+}
+
+/** @param messageId of the event that asks; null for a twin, which never became one. */
+function outcomeOf(settlement: Settlement, messageId: MessageId | null): Outcome {
+  if (settlement.kind !== "stored") return settlement;
+  const { winner } = settlement;
+  return { kind: "accepted", messageId: winner, isDuplicate: winner !== messageId };
 }
 
 /** The campaign's path goes first; without a value there, what the whole request has; else every event is new. */

@@ -29,6 +29,26 @@ export interface PhoneWindow {
   readonly limit: number;
 }
 
+/** The newest entry of the replicated ledger that a table holds; {0, ""} when it holds none. */
+export interface LedgerPosition {
+  readonly index: number;
+  readonly term: string;
+}
+
+/** Up to where a table has taken the EVENTS stream; {0, ""} at first. */
+export interface CursorPosition {
+  readonly sequence: number;
+  /** Of the message there; empty where the stream has no ids. */
+  readonly id: string;
+}
+
+export interface LedgerChanges {
+  /** Every entry after this one is covered. Greater than what was asked for: the older ones are forgotten. */
+  readonly baseIndex: number;
+  readonly messageIds: ReadonlySet<string>;
+  readonly campaignNumbers: ReadonlySet<number>;
+}
+
 /** Every call sees all that was committed before it, and holds no read transaction after it. */
 export interface LedgerReader {
   get(messageId: string): MessageRecord | undefined;
@@ -38,6 +58,8 @@ export interface LedgerReader {
   due(range: { readonly after: DueEntry | null; readonly throughMs: number; readonly limit: number }): DueEntry[];
   /** The stream sequence up to which every event has its row; 0 at first. */
   cursor(): number;
+  cursorPosition(): CursorPosition;
+  position(): LedgerPosition;
   campaignStates(): CampaignState[];
   campaignState(campaignNumber: number): CampaignState | undefined;
   /** Ids of the number's messages accepted in [fromMs, toMs), newest first, at most `limit`. */

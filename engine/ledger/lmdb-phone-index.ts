@@ -1,7 +1,6 @@
 // Which messages a phone number got: ids by number, newest first, across all campaigns of a partition.
 
-import type { MessageId } from "../message/ids.ts";
-import type { MessageRecord } from "../message/message-record.ts";
+import { decodeMessageId, type MessageId } from "../message/ids.ts";
 import type { Table } from "../runtime/lmdb-commit.ts";
 import { AFTER_ALL, messageIdOfKey, phoneKey, phonePrefix, segmentOfKey, segmentPrefix } from "./phone-key.ts";
 
@@ -23,14 +22,15 @@ export class LmdbPhoneIndex {
   }
 
   /** Inside a transaction, by the one writer. */
-  put(record: MessageRecord): void {
+  put(phoneNumber: string, messageId: MessageId): void {
     if (this.#rowsInSegment >= SEGMENT_ROWS_MAX) {
+      const acceptedAtMs = decodeMessageId(messageId)?.acceptedAtMs ?? 0;
       // Names only grow, also when the clock was set back, so that a later segment is always a newer one.
-      this.#segmentMs = Math.max(this.#segmentMs + 1, record.acceptedAtMs);
+      this.#segmentMs = Math.max(this.#segmentMs + 1, acceptedAtMs);
       this.#rowsInSegment = 0;
     }
     this.#rowsInSegment += 1;
-    void this.#table.put(phoneKey(this.#segmentMs, record.phoneNumber, record.messageId), NOTHING);
+    void this.#table.put(phoneKey(this.#segmentMs, phoneNumber, messageId), NOTHING);
   }
 
   /**

@@ -148,6 +148,14 @@ export function summaryOf(messageId: string, row: VolatileRow): MessageSummary {
   };
 }
 
+export function decodeDueAt(bytes: Uint8Array): number {
+  return unpackRow(bytes)[18];
+}
+
+export function decodePhoneNumber(bytes: Uint8Array): string {
+  return unpackRow(bytes)[2];
+}
+
 function unpackRow(bytes: Uint8Array): Row {
   return checkLayout(packr.unpack(bytes));
 }

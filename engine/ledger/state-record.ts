@@ -26,6 +26,14 @@ export function decodeNumber(bytes: Uint8Array): number {
   return packr.unpack(bytes);
 }
 
+export function encodeText(text: string): Uint8Array {
+  return packr.pack(text);
+}
+
+export function decodeText(bytes: Uint8Array): string {
+  return packr.unpack(bytes);
+}
+
 export function encodeCampaignState(state: CampaignState): Uint8Array {
   const { accepted, byStatus, byError } = state.counters;
   const row: Row = [state.campaignNumber, state.headId, state.diskFromId, state.tailId, accepted, byStatus, byError];

@@ -14,7 +14,7 @@ export type Envelope =
 /** The largest number of events or updates in one envelope. */
 export const ENVELOPE_ITEMS_MAX = 256;
 
-type EventRow = readonly [MessageId, string, string];
+type EventRow = readonly [MessageId, string, string] | readonly [MessageId, string, string, number];
 type UpdateRow = readonly [MessageId, number, DeliveryStatus, string, number, number | null, string, string];
 type Packed = readonly ["e1", readonly EventRow[]] | readonly ["s1", readonly UpdateRow[]];
 
@@ -24,7 +24,7 @@ const packr = new Packr({ useRecords: false });
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
   const packed: Packed =
     envelope.kind === "events"
-      ? ["e1", envelope.events.map((event) => [event.messageId, event.phoneNumber, event.attributes] as const)]
+      ? ["e1", envelope.events.map(eventRow)]
       : ["s1", envelope.updates.map(updateRow)];
   return packr.pack(packed);
 }
@@ -34,12 +34,17 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by encodeEnvelope
   const packed = packr.unpack(bytes) as Packed;
   if (packed[0] === "e1") {
-    return {
-      kind: "events",
-      events: packed[1].map(([messageId, phoneNumber, attributes]) => ({ messageId, phoneNumber, attributes })),
-    };
+    return { kind: "events", events: packed[1].map(eventOf) };
   }
   return { kind: "statuses", updates: packed[1].map(updateOf) };
+}
+
+function eventRow({ messageId, phoneNumber, attributes, attempts = 0 }: AcceptedEvent): EventRow {
+  return attempts === 0 ? [messageId, phoneNumber, attributes] : [messageId, phoneNumber, attributes, attempts];
+}
+
+function eventOf([messageId, phoneNumber, attributes, attempts = 0]: EventRow): AcceptedEvent {
+  return attempts === 0 ? { messageId, phoneNumber, attributes } : { messageId, phoneNumber, attributes, attempts };
 }
 
 function updateRow(update: StatusUpdate): UpdateRow {

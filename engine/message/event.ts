@@ -13,4 +13,9 @@ export interface AcceptedEvent {
   readonly phoneNumber: string;
   /** {@link Attributes} as JSON: parsed once, when the template is rendered. */
   readonly attributes: string;
+  /**
+   * Above 0: a history that the cluster lost had dispatched the message so many times, so it may have been sent
+   * (salvage.ts). Absent for every event that a door accepted.
+   */
+  readonly attempts?: number;
 }

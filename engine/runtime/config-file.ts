@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 
 import schema from "../../schemas/config.schema.json" with { type: "json" };
-import type { EngineConfig, SenderConfig } from "./config.ts";
+import type { EngineConfig, SenderConfig, StreamConfig } from "./config.ts";
 import type { Environment } from "./environment-reference.ts";
 import { EngineError } from "./errors.ts";
 import { faultText, tidyFaults } from "./file-fault.ts";
@@ -33,13 +33,26 @@ const SENDER_DEFAULTS = {
   dailyRecipients: 2000,
 } as const;
 
+// A partition of 16 streams: 6 GiB in all, which nats-server reserves when the streams are made. Its own default is to
+// offer three quarters of the free disk, so that a machine with 8 GiB of it can start.
+const STREAM_DEFAULTS = {
+  driver: "embedded",
+  servers: ["nats://127.0.0.1:4222"],
+  replicas: 1,
+  name: "volley",
+  eventsMaxBytes: 256 * 1024 * 1024,
+  ledgerMaxBytes: 512 * 1024 * 1024,
+  ledgerMaxAgeDays: 30,
+} as const;
+
+/** Not those of `stream`: without its password a cluster is of no use, and there is no simulator to fall back on. */
 const SECRETS = /^(whatsapp\.(appSecret|verifyToken)|senders\.[^.[]+\.accessToken)$/;
 
 /** The file after its schema: the same keys as EngineConfig, most of them optional. */
 interface ConfigDocument {
   readonly server?: Partial<EngineConfig["server"]>;
   readonly dataDir?: string;
-  readonly stream?: Partial<EngineConfig["stream"]>;
+  readonly stream?: Partial<StreamConfig>;
   readonly workers?: "auto" | number;
   readonly whatsapp?: Partial<EngineConfig["whatsapp"]>;
   readonly senders?: Readonly<Record<string, SenderDocument>>;
@@ -73,7 +86,7 @@ export function loadConfig(options: { readonly file: string; readonly environmen
   if (result.kind === "malformed") throw invalid(result.faults);
   const { settings } = result;
   const checked = checkSettings(checkShape, settings);
-  const shapeFaults = checked.kind === "fits" ? sharedNumbers(checked.value.senders ?? {}) : checked.faults;
+  const shapeFaults = checked.kind === "fits" ? contradictions(checked.value) : checked.faults;
   // A sentence about an unset variable is better than one about the empty text that it left behind.
   const faults = tidyFaults([...result.faults, ...shapeFaults.map(settings.locate)]);
   if (checked.kind === "misfits" || faults.length > 0) throw invalid(faults);
@@ -82,6 +95,44 @@ export function loadConfig(options: { readonly file: string; readonly environmen
 
 function invalid(faults: readonly FileFault[]): EngineError {
   return new EngineError("ERR_CONFIG_INVALID", faults.map(faultText).join("\n"));
+}
+
+/** What each key allows and all of them together do not. */
+function contradictions({ senders = {}, stream = {} }: ConfigDocument): SchemaFault[] {
+  return [...sharedNumbers(senders), ...halfCredentials(stream), ...halfCertificate(stream.tls ?? {})];
+}
+
+/** Two ways to log in are one too many: nats-server would take either, and a leftover would go unnoticed. */
+function halfCredentials(stream: Partial<StreamConfig>): SchemaFault[] {
+  const faults: SchemaFault[] = [];
+  const ways = (["user", "token", "nkeySeed", "credentialsFile"] as const).filter((key) => stream[key] !== undefined);
+  const [first, second] = ways;
+  if (first !== undefined && second !== undefined) {
+    const message = `expected one way to log in, but "${first}" is another`;
+    faults.push({ path: ["stream", second], concerns: "key", message });
+  }
+  return [
+    ...faults,
+    ...missingPartner("user", "password", stream, []),
+    ...missingPartner("password", "user", stream, []),
+  ];
+}
+
+function halfCertificate(tls: NonNullable<StreamConfig["tls"]>): SchemaFault[] {
+  return [
+    ...missingPartner("certFile", "keyFile", tls, ["tls"]),
+    ...missingPartner("keyFile", "certFile", tls, ["tls"]),
+  ];
+}
+
+function missingPartner<Key extends string>(
+  key: Key,
+  partner: Key,
+  given: Readonly<Partial<Record<Key, unknown>>>,
+  below: readonly string[],
+): SchemaFault[] {
+  if (given[key] === undefined || given[partner] !== undefined) return [];
+  return [{ path: ["stream", ...below, key], concerns: "key", message: `expected "${partner}" beside it` }];
 }
 
 /** Two senders with one number would each send at the full rate that Meta granted once. */
@@ -123,12 +174,7 @@ function completed(document: ConfigDocument): EngineConfig {
   return {
     server: { host: "127.0.0.1", port: 8080, ...document.server },
     dataDir: resolve(document.dataDir ?? "./data"),
-    stream: {
-      driver: "embedded",
-      servers: ["nats://127.0.0.1:4222"],
-      replicas: 1,
-      ...document.stream,
-    },
+    stream: completedStream(document.stream ?? {}),
     workers: workers === "auto" ? Math.max(1, Math.min(availableParallelism() - 1, WORKERS_MAX)) : workers,
     whatsapp: { ...whatsapp, baseUrl: whatsapp.baseUrl.replace(/\/+$/, "") },
     senders: Object.fromEntries(
@@ -136,6 +182,20 @@ function completed(document: ConfigDocument): EngineConfig {
     ),
     limits: { triggersPerSecondPerKey: 1000, backlogMax: 1_000_000, ...document.limits },
   };
+}
+
+function completedStream(stream: Partial<StreamConfig>): StreamConfig {
+  const { credentialsFile, tls } = stream;
+  return {
+    ...STREAM_DEFAULTS,
+    ...stream,
+    ...(credentialsFile === undefined ? {} : { credentialsFile: resolve(credentialsFile) }),
+    ...(tls === undefined ? {} : { tls: resolvedFiles(tls) }),
+  };
+}
+
+function resolvedFiles(tls: NonNullable<StreamConfig["tls"]>): NonNullable<StreamConfig["tls"]> {
+  return Object.fromEntries(Object.entries(tls).map(([key, file]) => [key, resolve(file)]));
 }
 
 function completedSender(id: string, sender: SenderDocument): SenderConfig {

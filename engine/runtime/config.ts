@@ -4,11 +4,7 @@ export interface EngineConfig {
   readonly server: { readonly host: string; readonly port: number };
   /** Absolute path. */
   readonly dataDir: string;
-  readonly stream: {
-    readonly driver: "embedded" | "jetstream";
-    readonly servers: readonly string[];
-    readonly replicas: number;
-  };
+  readonly stream: StreamConfig;
   /** Actor threads; `auto` in the file is already resolved. */
   readonly workers: number;
   readonly whatsapp: {
@@ -20,6 +16,32 @@ export interface EngineConfig {
   };
   readonly senders: Readonly<Record<string, SenderConfig>>;
   readonly limits: { readonly triggersPerSecondPerKey: number; readonly backlogMax: number };
+}
+
+export interface StreamConfig {
+  readonly driver: "embedded" | "jetstream";
+  /** Addresses without credentials; `tls://` insists on encryption. */
+  readonly servers: readonly string[];
+  readonly replicas: number;
+  /** What every subject, stream and bucket begins with. */
+  readonly name: string;
+  /** With `password`. A secret that is empty counts as absent, as does this. */
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** The private seed of an NKEY (`SU…`). */
+  readonly nkeySeed?: string;
+  /** Absolute path of a `.creds` file. */
+  readonly credentialsFile?: string;
+  /** Absolute paths of PEM files. */
+  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
+  /** Largest size of one partition's stream of events, in bytes. */
+  readonly eventsMaxBytes: number;
+  /** Largest size of one partition's stream of ledger entries, in bytes. */
+  readonly ledgerMaxBytes: number;
+  readonly ledgerMaxAgeDays: number;
+  /** nats-server's monitoring, such as `http://127.0.0.1:8222`. */
+  readonly monitoring?: string;
 }
 
 export interface SenderConfig {

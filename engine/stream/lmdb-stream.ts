@@ -2,13 +2,14 @@
 //
 // What `append` resolved survives kill -9 of the process and a power cut of the machine. Envelopes keep their order
 // within a partition, numbered from 1 without gaps; a number is never used twice, also after everything was trimmed
-// and after a restart. The claims of a batch become durable in the same transaction as its envelopes.
+// and after a restart. Claims become durable in the same transaction as their envelopes.
+//
+// After a write error no later append succeeds: see failure(). What was trimmed is removed with later appends, or when
+// idle; what still waits to be removed at a close is removed after the next start.
 
 import assert from "node:assert/strict";
 
 import { PARTITIONS } from "../message/partition.ts";
-import type { Log } from "../runtime/log.ts";
-import type { Claim } from "./claim.ts";
 import {
   type Committer,
   createCommitter,
@@ -16,46 +17,11 @@ import {
   openEnvironment,
   type WriteFailure,
 } from "../runtime/lmdb-commit.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Claim } from "./claim.ts";
 import { LmdbClaims } from "./lmdb-claims.ts";
 import { openStreamTables, type StreamTables } from "./lmdb-tables.ts";
-
-export type { Claim } from "./claim.ts";
-
-export interface StreamEnvelope {
-  /** 0 to PARTITIONS - 1. */
-  readonly partition: number;
-  /** Must not change before the append resolved. */
-  readonly bytes: Uint8Array;
-}
-
-export interface StreamBatch {
-  readonly envelopes: readonly StreamEnvelope[];
-  readonly claims: readonly Claim[];
-}
-
-export interface StreamPosition {
-  readonly partition: number;
-  /** 1 for the first envelope of a partition. */
-  readonly sequence: number;
-}
-
-export interface LmdbStream {
-  /**
-   * Stores all of the batch in one transaction; resolves with the envelopes' places, in their order, once it is fsync'd.
-   * @throws EngineError ERR_STREAM_WRITE; nothing of the batch is stored, and no later append succeeds: see failure().
-   */
-  append(batch: StreamBatch): Promise<StreamPosition[]>;
-  /** The claim of a key (32 hex digits), if its append resolved within the last 72 h. Usually no disk look-up. */
-  findClaim(key: string): Claim | undefined;
-  /** Lets go of a partition's envelopes up to and including `throughSequence`: with later appends, or when idle. */
-  trim(partition: number, throughSequence: number): void;
-  /** Sequence of a partition's newest envelope ever; 0 before the first. */
-  lastSequence(partition: number): number;
-  /** Why nothing is stored any more; null while all is well. `broken`: the process must end. */
-  failure(): WriteFailure | null;
-  /** Waits for the running commit. What waits to be trimmed is trimmed after the next start. */
-  close(): Promise<void>;
-}
+import type { Stream, StreamEnvelope, StreamPlace } from "./stream.ts";
 
 /** Trimmed envelopes removed by one commit. */
 const TRIMMED_ROWS_MAX = 256;
@@ -66,11 +32,11 @@ const TIDY_DELAY_MS = 50;
  * Opens the stream at `path`, a folder that is created when absent.
  * At most one open stream a path: it belongs to one thread of one process.
  */
-export function openLmdbStream(options: { readonly path: string; readonly log: Log }): LmdbStream {
+export function openLmdbStream(options: { readonly path: string; readonly log: Log }): Stream {
   return new EmbeddedStream(options.path, options.log);
 }
 
-class EmbeddedStream implements LmdbStream {
+class EmbeddedStream implements Stream {
   readonly #environment: Environment;
   readonly #tables: StreamTables;
   readonly #claims: LmdbClaims;
@@ -99,17 +65,17 @@ class EmbeddedStream implements LmdbStream {
     this.#trimTo = [...this.#trimmed];
   }
 
-  async append(batch: StreamBatch): Promise<StreamPosition[]> {
+  async append(envelopes: readonly StreamEnvelope[]): Promise<StreamPlace[]> {
     // Everything that can throw comes before the transaction: lmdb would commit what was put before the exception.
-    for (const { partition } of batch.envelopes) this.lastSequence(partition);
-    const claimRows = this.#claims.encode(batch.claims);
-    const positions: StreamPosition[] = [];
+    for (const { partition } of envelopes) this.lastSequence(partition);
+    const claimRows = this.#claims.encode(envelopes.flatMap(({ claims }) => claims));
+    const places: StreamPlace[] = [];
     await this.#commit(() => {
       // Numbered here and not before: an append that overtakes another must not carry the higher number.
-      for (const envelope of batch.envelopes) positions.push(this.#put(envelope));
+      for (const envelope of envelopes) places.push(this.#put(envelope));
       this.#claims.put(claimRows);
     });
-    return positions;
+    return places;
   }
 
   findClaim(key: string): Claim | undefined {
@@ -127,6 +93,10 @@ class EmbeddedStream implements LmdbStream {
     const last = this.#last[partition];
     assert(last !== undefined, `partition ${partition} is not one of 0 to ${PARTITIONS - 1}`);
     return last;
+  }
+
+  unavailability(): string | null {
+    return this.#committer.failure()?.message ?? null;
   }
 
   failure(): WriteFailure | null {
@@ -161,7 +131,7 @@ class EmbeddedStream implements LmdbStream {
     this.#tidyLater();
   }
 
-  #put(envelope: StreamEnvelope): StreamPosition {
+  #put(envelope: StreamEnvelope): StreamPlace {
     const { partition, bytes } = envelope;
     const sequence = this.lastSequence(partition) + 1;
     this.#last[partition] = sequence;

@@ -12,6 +12,10 @@ export interface StreamTables {
   head(partition: number): number;
   /** Oldest sequence still stored. */
   firstSequence(partition: number): number | undefined;
+  /** A copy: stays valid. */
+  envelope(partition: number, sequence: number): Uint8Array | undefined;
+  /** Sequences still stored, in order. */
+  sequences(partition: number): number[];
   /** Inside a transaction. Also moves the partition's head. */
   putEnvelope(partition: number, sequence: number, bytes: Uint8Array): void;
   /** Inside a transaction. */
@@ -41,6 +45,8 @@ export function openStreamTables(environment: Environment): StreamTables {
       const [key] = envelopes.getKeys({ start: [partition], end: [partition + 1], limit: 1 });
       return key === undefined ? undefined : sequenceOf(key);
     },
+    envelope: (partition, sequence) => envelopes.getBinary([partition, sequence]),
+    sequences: (partition) => [...envelopes.getKeys({ start: [partition], end: [partition + 1] })].map(sequenceOf),
     putEnvelope: (partition, sequence, bytes) => {
       const head = Buffer.allocUnsafe(SEQUENCE_BYTES);
       head.writeDoubleBE(sequence, 0);

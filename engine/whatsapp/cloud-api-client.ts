@@ -29,6 +29,8 @@ export interface SendRequest {
   readonly accessToken: string;
   /** The JSON of the Cloud API's message. */
   readonly body: string;
+  /** Asked in the same breath as the request is written; false holds it back (`unreachable`). Default: it may. */
+  mayLeave?(): boolean;
 }
 
 export interface CloudApiClient {
@@ -65,6 +67,8 @@ export function createCloudApiClient(options: CloudApiClientOptions): CloudApiCl
   return new PooledClient(options);
 }
 
+const always = (): boolean => true;
+
 class PooledClient implements CloudApiClient, ExchangeKeeper {
   readonly #clock: Clock;
   readonly #pool: Pool;
@@ -100,7 +104,7 @@ class PooledClient implements CloudApiClient, ExchangeKeeper {
 
   send(request: SendRequest, done: (answer: SendAnswer) => void): void {
     this.#unanswered++;
-    const exchange = new CloudApiExchange(this, done);
+    const exchange = new CloudApiExchange(this, request.mayLeave ?? always, done);
     const target = this.#targetOf(request);
     if (target === null || this.#closing !== null) {
       const cause = target === null ? "the access token has characters no token has" : "Volley is shutting down";

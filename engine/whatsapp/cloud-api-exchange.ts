@@ -34,14 +34,21 @@ export class CloudApiExchange implements Dispatcher.DispatchHandler {
   #firstChunk: Buffer | null = null;
   #moreChunks: Buffer[] | null = null;
 
-  constructor(keeper: ExchangeKeeper, done: (answer: SendAnswer) => void) {
+  readonly #mayLeave: () => boolean;
+
+  constructor(keeper: ExchangeKeeper, mayLeave: () => boolean, done: (answer: SendAnswer) => void) {
     this.#keeper = keeper;
+    this.#mayLeave = mayLeave;
     this.done = done;
   }
 
   /** Throwing here makes undici drop the request unwritten and keep the connection. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     if (this.#phase !== "waiting") throw new Error(`an exchange that is ${this.#phase} is not written`);
+    if (!this.#mayLeave()) {
+      this.#settle({ kind: "unreachable", reason: "The request was held back: this engine may not send any more." });
+      throw new Error("the request may not leave any more");
+    }
     this.#phase = "underway";
     this.#controller = controller;
     this.#keeper.started(this);

@@ -71,6 +71,9 @@ export class World {
   readonly senders: Map<string, SenderSettings> = new Map();
   readonly random: () => number;
   readonly campaigns: Map<number, PartitionCampaign> = new Map();
+  /** Whether requests may leave; those that may not wait in `heldBack`. */
+  maySend = true;
+  heldBack: (() => void)[] = [];
   readonly #path: string;
   readonly #phones: number;
   readonly #bounds: WorldOptions["bounds"];
@@ -143,6 +146,11 @@ export class World {
     const ids = events.map(({ messageId }) => messageId);
     this.accepted.push(...ids);
     return ids;
+  }
+
+  /** One that is not on the stream yet. */
+  event(campaignNumber: number): AcceptedEvent {
+    return this.#event(campaignNumber, {});
   }
 
   updates(...updates: readonly StatusUpdate[]): void {
@@ -327,6 +335,10 @@ export class World {
         this.progress = progress;
       },
       reportBlock: () => {},
+      permit: (call) => {
+        if (this.maySend) call();
+        else this.heldBack.push(call);
+      },
       onBroken: (error) => assert.fail(String(error)),
       log: SILENT_LOG,
     });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { encodeEnvelope } from "../../engine/message/envelope.ts";
 import {
   dispatched,
   FAST,
@@ -177,6 +178,65 @@ test("stream entries that come twice make no second message", async (context) =>
   await world.run(1_000);
   assert.deepEqual(world.countOf(1), { sent: 30 });
   assert.equal(world.sends.length, 30);
+  world.checkBooks();
+});
+
+test("requests that may not leave yet leave when they may, and count against the limit of that second", async (context) => {
+  const world = await worldOf(context, { senders: [{ ...FAST, messagesPerSecond: 20 }] });
+  world.setCampaign({ campaignNumber: 1 });
+  world.partition.start();
+  world.accept(1, 100);
+  world.partition.appended();
+  world.maySend = false;
+  await world.run(3_000);
+  assert.equal(world.sends.length, 0);
+  const late = world.heldBack.splice(0);
+  assert.ok(late.length > 0);
+  world.maySend = true;
+  for (const call of late) call();
+  await world.run(20_000);
+  const times = world.sends.map(({ atMonotonicMs }) => atMonotonicMs);
+  assert.equal(times.length, 100);
+  for (const [index, atMs] of times.entries()) {
+    const before = times[index - 20];
+    assert.ok(before === undefined || atMs - before >= 1_000, `21 sends within ${atMs - (before ?? 0)} ms`);
+  }
+});
+
+test("a partition that another engine owns now decides, writes and sends nothing more", async (context) => {
+  const world = await worldOf(context, { senders: [{ ...FAST, inFlightMax: 10 }] });
+  world.setCampaign({ campaignNumber: 1 });
+  world.partition.start();
+  world.accept(1, 50);
+  world.partition.appended();
+  await dispatched(world, 10);
+  const before = world.countOf(1);
+  world.partition.abandon();
+  await world.partition.stop();
+  for (const send of world.inFlight) send.answer(acceptedVerdict());
+  world.accept(1, 5);
+  world.partition.appended();
+  world.clock.advance(MINUTE_MS);
+  await world.settle();
+  assert.equal(world.sends.length, 10);
+  assert.deepEqual(world.countOf(1), before);
+});
+
+test("an event that a lost history had dispatched waits for proof and is not sent at once", async (context) => {
+  const world = await worldOf(context);
+  world.setCampaign({ campaignNumber: 1, uncertain: { waitMs: MINUTE_MS, then: "fail" } });
+  world.partition.start();
+  const [proven, doubtful, unsent] = [world.event(1), world.event(1), world.event(1)];
+  const events = [{ ...proven, attempts: 1 }, { ...doubtful, attempts: 2 }, unsent];
+  world.append(encodeEnvelope({ kind: "events", events }));
+  world.updates(statusOf(proven.messageId, "sent", world.clock.nowMs()));
+  world.partition.appended();
+  await world.run(1_000);
+  assert.deepEqual(sentIds(world), [unsent.messageId]);
+  assert.deepEqual(world.countOf(1), { sent: 2, uncertain: 1 });
+  await world.run(2 * MINUTE_MS);
+  assert.deepEqual(world.countOf(1), { sent: 2, failed: 1 });
+  assert.equal(world.row(doubtful.messageId).attempts, 2);
   world.checkBooks();
 });
 

@@ -88,9 +88,20 @@ test("a stall of 100 ms on the way to Meta does not break the limit a second lat
 test("a rate below one a second works", () => {
   const pace = createPace({ perSecond: 0.5 });
   assert.ok(take(pace, 0));
+  departed(pace, 0, 1);
   assert.ok(!take(pace, 1900));
   assert.ok(nextAtMs(pace) >= 2000 && nextAtMs(pace) < 2020);
   assert.ok(take(pace, nextAtMs(pace)));
+});
+
+test("what was granted and has not left is never more than one window's worth, however long it is held up", () => {
+  const pace = createPace({ perSecond: 20 });
+  let granted = 0;
+  for (let nowMs = 0; nowMs < 10_000; nowMs++) if (take(pace, nowMs)) granted++;
+  assert.equal(granted, 20);
+  assert.equal(nextAtMs(pace), Infinity);
+  departed(pace, 10_000, 20);
+  assert.ok(nextAtMs(pace) >= 11_000 && nextAtMs(pace) < 11_020);
 });
 
 test("messages are spread over the second instead of leaving at its beginning", () => {
@@ -115,7 +126,10 @@ test("a changed rate forgets nothing that was just sent", () => {
             pace = changedPace(pace, { perSecond: after });
             isChanged = true;
           }
-          while (take(pace, nowMs)) arrivals.push(nowMs);
+          while (take(pace, nowMs)) {
+            arrivals.push(nowMs);
+            departed(pace, nowMs, 1);
+          }
         }
         assert.ok(busiestWindow(arrivals, 1000).count <= Math.max(before, after));
         const later = arrivals.filter((atMs) => atMs > changeAtMs);

@@ -62,6 +62,7 @@ export class InMemoryEngine {
           templates: 3,
         },
       ],
+      cluster: () => ({ driver: "embedded", node: null, nodes: [], partitions: [] }),
       readiness: () => ({
         isReady: this.isReady,
         reasons: this.isReady ? [] : ["the ledger opens"],

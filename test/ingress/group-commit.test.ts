@@ -48,6 +48,10 @@ function items(batch: CommitBatch | undefined): string[] {
   });
 }
 
+function claimKeys(batch: CommitBatch | undefined): string[][] {
+  return (batch?.envelopes ?? []).map(({ claims }) => claims.map(({ key }) => key));
+}
+
 /** A stream whose appends settle when the test says so, and a turn of the event loop that ends when it says so. */
 function stage(waitingItemsMax?: number) {
   const batches: CommitBatch[] = [];
@@ -106,14 +110,40 @@ test("keeps order, claims and updates in the batch of their events", async () =>
   commit.submit(1, event(1), [claimOf(1)], nothing);
   commit.submitUpdates(1, [update(7), update(8)], nothing);
   commit.submit(1, event(2), [claimOf(2), claimOf(3)], nothing);
+  commit.submit(2, event(4), [], nothing);
   endTurn();
-  assert.deepEqual(items(batches[0]), ["1:events:2", "1:statuses:2"]);
-  assert.deepEqual(
-    batches[0]?.claims.map(({ key }) => key),
-    ["1", "2", "3"],
-  );
+  assert.deepEqual(items(batches[0]), ["1:events:2", "1:statuses:2", "2:events:1"]);
+  assert.deepEqual(claimKeys(batches[0]), [["1", "2", "3"], [], []]);
   const envelope = decodeEnvelope(batches[0]?.envelopes[0]?.bytes ?? new Uint8Array());
   assert.deepEqual(envelope.kind === "events" && envelope.events, [event(1), event(2)]);
+});
+
+test("gives each cut envelope the claims of its own events, and no others", () => {
+  const { commit, batches, endTurn } = stage();
+  for (let sequence = 0; sequence < 300; sequence++) {
+    commit.submit(0, event(sequence), sequence % 100 === 99 ? [claimOf(sequence), claimOf(-sequence)] : [], nothing);
+  }
+  endTurn();
+  assert.deepEqual(claimKeys(batches[0]), [
+    ["99", "-99", "199", "-199"],
+    ["299", "-299"],
+  ]);
+});
+
+test("has no room while the stream can take nothing, but takes what was promised before", () => {
+  const state = { isAvailable: true };
+  const deferred: (() => void)[] = [];
+  const commit = createGroupCommit({
+    append: async () => undefined,
+    isAvailable: () => state.isAvailable,
+    defer: (call) => void deferred.push(call),
+    onFault: nothing,
+  });
+  assert.equal(commit.hasRoom(2), true);
+  assert.equal(commit.submit(0, event(1), [], nothing), true);
+  state.isAvailable = false;
+  assert.equal(commit.submit(0, event(2), [], nothing), true);
+  assert.equal(commit.hasRoom(1), false);
 });
 
 test("cuts envelopes at 256 items", () => {

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
+import type { Claim, CommitBatch } from "../../engine/ingress/group-commit.ts";
+import { encodeMessageId } from "../../engine/message/ids.ts";
 import { openLmdbStream } from "../../engine/stream/lmdb-stream.ts";
 import { memoryLog } from "./server-kit.ts";
 import { ANN, campaignOf, startTriggers, trigger, type Answer } from "./trigger-kit.ts";
@@ -12,6 +14,7 @@ const stage = await startTriggers();
 after(() => stage.close());
 stage.campaigns.set("by-header", campaignOf("by-header", 3, { dedupe: { header: "X-Shopify-Webhook-Id" } }));
 stage.campaigns.set("by-path", campaignOf("by-path", 4, { dedupe: { path: "id" } }));
+const WINNER = encodeMessageId({ partition: 1, campaignNumber: 1, acceptedAtMs: 1, node: 9, sequence: 9 });
 const HEADER = "/api/campaigns/by-header/trigger";
 const PATH = "/api/campaigns/by-path/trigger";
 
@@ -155,13 +158,44 @@ test("arrays in flight twice become one message an item", async () => {
   assert.equal(new Set(answers.map((answer) => ids(answer).join())).size, 1);
 });
 
+test("when another node's event won the key, the event and its twins are answered with the winner", async () => {
+  const winners = new Map<string, Claim>();
+  let take = (_batch: CommitBatch): void => undefined;
+  const doors = await startTriggers({
+    append: async (batch) => take(batch),
+    findClaim: (key) => winners.get(key),
+  });
+  const ofWinner = (claim: Claim, bodyHash: string): Claim => ({ ...claim, messageId: WINNER, bodyHash });
+  let claimed: Claim[] = [];
+  take = (batch) => {
+    claimed = batch.envelopes.flatMap(({ claims }) => claims);
+    for (const claim of claimed) winners.set(claim.key, ofWinner(claim, claim.bodyHash));
+  };
+  const release = doors.hold();
+  const copies = Array.from({ length: 3 }, () => trigger(doors, ANN, keyed("race")));
+  await doors.arrived(3);
+  release();
+  const answers = await Promise.all(copies);
+  assert.equal(claimed.length, 1);
+  for (const { status, json } of answers)
+    assert.deepEqual([status, json["messageId"], json["duplicate"]], [202, WINNER, true]);
+
+  take = ({ envelopes }) => {
+    for (const { claims } of envelopes)
+      for (const claim of claims) winners.set(claim.key, ofWinner(claim, "other body"));
+  };
+  const reused = await trigger(doors, ANN, keyed("other race"));
+  assert.deepEqual([reused.status, reused.json["code"]], [422, "idempotency_key_reused"]);
+  await doors.close();
+});
+
 test("with the real stream: 200 parallel copies are one message, and after a restart still", async () => {
   const path = mkdtempSync(join(tmpdir(), "volley-claims-"));
   const log = memoryLog();
   const send = async (): Promise<Answer[]> => {
     const stream = openLmdbStream({ path, log });
     const doors = await startTriggers({
-      append: (batch) => stream.append(batch),
+      append: (batch) => stream.append(batch.envelopes),
       findClaim: (key) => stream.findClaim(key),
     });
     const answers = await Promise.all(Array.from({ length: 200 }, () => trigger(doors, ANN, keyed("delivery"))));

@@ -99,7 +99,7 @@ export async function startTriggers(options: StageOptions = {}): Promise<Trigger
     if (state.failure !== null) throw state.failure;
     await options.append?.(batch);
     batches.push(batch);
-    for (const claim of batch.claims) claims.set(claim.key, claim);
+    for (const claim of batch.envelopes.flatMap((envelope) => envelope.claims)) claims.set(claim.key, claim);
   };
   const admit = createAdmission({ perSecond: () => state.perSecond });
   const routes = createTriggerRoutes({

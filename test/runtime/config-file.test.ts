@@ -44,7 +44,15 @@ test("what is left out has its default", (context) => {
   assert.deepEqual(config, {
     server: { host: "127.0.0.1", port: 8080 },
     dataDir: resolve("x"),
-    stream: { driver: "embedded", servers: ["nats://127.0.0.1:4222"], replicas: 1 },
+    stream: {
+      driver: "embedded",
+      servers: ["nats://127.0.0.1:4222"],
+      replicas: 1,
+      name: "volley",
+      eventsMaxBytes: 256 * 1024 * 1024,
+      ledgerMaxBytes: 512 * 1024 * 1024,
+      ledgerMaxAgeDays: 30,
+    },
     workers: Math.max(1, Math.min(availableParallelism() - 1, 8)),
     whatsapp: { baseUrl: "https://graph.facebook.com", apiVersion: "v26.0", appSecret: "", verifyToken: "" },
     senders: {
@@ -199,4 +207,67 @@ test("a byte-order mark is skipped", (context) => {
 test("a trailing slash of the base address is dropped", (context) => {
   const { config } = load(context, "whatsapp: { baseUrl: http://127.0.0.1:9999/ }\n");
   assert.equal(config.whatsapp.baseUrl, "http://127.0.0.1:9999");
+});
+
+test("the secrets of a NATS user come from the environment, its files count from the working directory", (context) => {
+  const text = `stream:
+  driver: jetstream
+  servers: ["tls://a.example:4222", "nats://[::1]:4223"]
+  name: shop-2
+  user: volley
+  password: \${NATS_PASSWORD}
+  tls: { caFile: ca.pem, certFile: /etc/volley.pem, keyFile: /etc/volley.key }
+  monitoring: http://127.0.0.1:8222
+`;
+  const { config } = load(context, text, { NATS_PASSWORD: "12345" });
+  const { stream } = config;
+  assert.equal(stream.password, "12345");
+  assert.deepEqual(stream.tls, { caFile: resolve("ca.pem"), certFile: "/etc/volley.pem", keyFile: "/etc/volley.key" });
+  assert.equal(
+    load(context, "stream: { credentialsFile: a.creds }\n").config.stream.credentialsFile,
+    resolve("a.creds"),
+  );
+  assert.deepEqual(faultsOf(context, text), [
+    "volley.yaml:6:13 stream.password: the environment variable NATS_PASSWORD is not set",
+  ]);
+});
+
+test("ways to log in to NATS are told apart, and halves of them are no way", (context) => {
+  const seed = `SU${"A".repeat(56)}`;
+  assert.deepEqual(faultsOf(context, `stream: { user: a, password: b, token: c, nkeySeed: ${seed} }\n`), [
+    'volley.yaml:1:33 stream.token: expected one way to log in, but "user" is another',
+  ]);
+  assert.deepEqual(faultsOf(context, "stream: { user: a }\n"), [
+    'volley.yaml:1:11 stream.user: expected "password" beside it',
+  ]);
+  assert.deepEqual(faultsOf(context, "stream: { password: b, tls: { keyFile: k.pem } }\n"), [
+    'volley.yaml:1:11 stream.password: expected "user" beside it',
+    'volley.yaml:1:31 stream.tls.keyFile: expected "certFile" beside it',
+  ]);
+});
+
+test("what cannot be a setting of NATS is told without repeating a secret", (context) => {
+  const text = `stream:
+  servers: ["nats://volley:s3cret@a.example:4222", "ws://a.example:80"]
+  name: My_Shop
+  nkeySeed: SUs3cret
+  eventsMaxBytes: 1000
+  ledgerMaxAgeDays: 1
+  monitoring: 127.0.0.1:8222
+`;
+  const faults = faultsOf(context, text);
+  assert.deepEqual(
+    faults.map((fault) => fault.split(": expected")[0]),
+    [
+      "volley.yaml:2:13 stream.servers[0]",
+      "volley.yaml:2:52 stream.servers[1]",
+      "volley.yaml:3:9 stream.name",
+      "volley.yaml:4:13 stream.nkeySeed",
+      "volley.yaml:5:19 stream.eventsMaxBytes",
+      "volley.yaml:6:21 stream.ledgerMaxAgeDays",
+      "volley.yaml:7:15 stream.monitoring",
+    ],
+  );
+  assert.match(faults[0] ?? "", /without a user/);
+  assert.doesNotMatch(faults.join("\n"), /s3cret/);
 });

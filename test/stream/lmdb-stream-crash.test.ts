@@ -70,7 +70,7 @@ test("a write cut short fails the append with ERR_STREAM_WRITE, latches, and los
 
   const stream = openLmdbStream({ path, log: quiet });
   assert.equal(stream.lastSequence(1), Number(/1:(\d+) \d+$/.exec(lines.at(-2) ?? "")?.[1]));
-  const [position] = await stream.append({ envelopes: [{ partition: 1, bytes: Buffer.from("again") }], claims: [] });
+  const [position] = await stream.append([{ partition: 1, bytes: Buffer.from("again"), claims: [] }]);
   assert.equal(position?.sequence, stream.lastSequence(1));
   await stream.close();
 });

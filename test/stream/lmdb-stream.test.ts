@@ -10,9 +10,11 @@ import { setImmediate as turn } from "node:timers/promises";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { Log } from "../../engine/runtime/log.ts";
 import { openEnvironment } from "../../engine/runtime/lmdb-commit.ts";
-import { type Claim, type LmdbStream, openLmdbStream } from "../../engine/stream/lmdb-stream.ts";
+import type { Claim } from "../../engine/stream/claim.ts";
+import { openLmdbStream } from "../../engine/stream/lmdb-stream.ts";
 import { openLmdbStreamReader } from "../../engine/stream/lmdb-stream-reader.ts";
 import { openStreamTables } from "../../engine/stream/lmdb-tables.ts";
+import type { Stream } from "../../engine/stream/stream.ts";
 
 const HOUR_MS = 3_600_000;
 const NOON_MS = Date.UTC(2026, 7, 20, 12);
@@ -24,11 +26,14 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 let folders = 0;
 const freshPath = (): string => join(folder, `stream-${(folders += 1)}`);
-const open = (path: string): LmdbStream => openLmdbStream({ path, log: quiet });
+const open = (path: string): Stream => openLmdbStream({ path, log: quiet });
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
 
-const append = (stream: LmdbStream, partition: number, ...texts: string[]) =>
-  stream.append({ envelopes: texts.map((text) => ({ partition, bytes: bytesOf(text) })), claims: [] });
+const append = (stream: Stream, partition: number, ...texts: string[]) =>
+  stream.append(texts.map((text) => ({ partition, bytes: bytesOf(text), claims: [] })));
+
+const appendClaims = (stream: Stream, claims: readonly Claim[]) =>
+  stream.append([{ partition: 1, bytes: bytesOf("x"), claims }]);
 
 function claim(number: number, atMs: number, bodyHash = ""): Claim {
   const key = number.toString(16).padStart(8, "0").repeat(4);
@@ -56,10 +61,9 @@ async function until(isTrue: () => boolean): Promise<void> {
 describe("an embedded stream", () => {
   test("numbers the envelopes of each partition from 1, in the order of the batch", async () => {
     const stream = open(freshPath());
-    const positions = await stream.append({
-      envelopes: [2, 5, 2].map((partition) => ({ partition, bytes: bytesOf("x") })),
-      claims: [],
-    });
+    const positions = await stream.append(
+      [2, 5, 2].map((partition) => ({ partition, bytes: bytesOf("x"), claims: [] })),
+    );
     assert.deepEqual(positions, [
       { partition: 2, sequence: 1 },
       { partition: 5, sequence: 1 },
@@ -190,7 +194,7 @@ describe("claims", () => {
     const stream = open(freshPath());
     const claimed = claim(7, NOON_MS, "hash of ünïcode");
     assert.equal(stream.findClaim(claimed.key), undefined);
-    await stream.append({ envelopes: [{ partition: 1, bytes: bytesOf("x") }], claims: [claimed] });
+    await appendClaims(stream, [claimed]);
     assert.deepEqual(stream.findClaim(claimed.key), claimed);
     assert.equal(stream.findClaim(claim(8, NOON_MS).key), undefined);
     await stream.close();
@@ -200,7 +204,7 @@ describe("claims", () => {
     const path = freshPath();
     const first = open(path);
     const claims = Array.from({ length: 5_000 }, (_, index) => claim(index, NOON_MS + index * 60_000));
-    await first.append({ envelopes: [], claims });
+    await appendClaims(first, claims);
     await first.close();
 
     const second = open(path);
@@ -216,11 +220,11 @@ describe("claims", () => {
     const path = freshPath();
     const stream = open(path);
     const old = Array.from({ length: 2_500 }, (_, index) => claim(index, NOON_MS));
-    await stream.append({ envelopes: [], claims: old });
-    await stream.append({ envelopes: [], claims: [claim(50_001, NOON_MS + 72 * HOUR_MS)] });
+    await appendClaims(stream, old);
+    await appendClaims(stream, [claim(50_001, NOON_MS + 72 * HOUR_MS)]);
     assert.ok(stream.findClaim(claim(0, NOON_MS).key), "after exactly 72 h");
 
-    await stream.append({ envelopes: [], claims: [claim(50_002, NOON_MS + 75 * HOUR_MS)] });
+    await appendClaims(stream, [claim(50_002, NOON_MS + 75 * HOUR_MS)]);
     assert.equal(stream.findClaim(claim(0, NOON_MS).key), undefined);
     assert.ok(stream.findClaim(claim(50_001, 0).key));
 
@@ -236,9 +240,9 @@ describe("claims", () => {
 
   test("survive a clock that was once set far ahead", async () => {
     const stream = open(freshPath());
-    await stream.append({ envelopes: [], claims: [claim(1, NOON_MS + 10_000 * HOUR_MS)] });
-    await stream.append({ envelopes: [], claims: [claim(2, NOON_MS)] });
-    await stream.append({ envelopes: [], claims: [claim(3, NOON_MS + HOUR_MS)] });
+    await appendClaims(stream, [claim(1, NOON_MS + 10_000 * HOUR_MS)]);
+    await appendClaims(stream, [claim(2, NOON_MS)]);
+    await appendClaims(stream, [claim(3, NOON_MS + HOUR_MS)]);
     assert.deepEqual(
       [1, 2, 3].map((number) => stream.findClaim(claim(number, 0).key) !== undefined),
       [true, true, true],

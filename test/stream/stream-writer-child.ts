@@ -11,18 +11,16 @@ try {
     const envelopes = [1, 2, 1].map((partition) => ({
       partition,
       bytes: Buffer.from(`round ${round} `.padEnd(Number(payloadBytes), ".")),
+      claims: [],
     }));
-    const positions = await stream.append({ envelopes, claims: [] });
+    const positions = await stream.append(envelopes);
     if (round % 3 === 2) stream.trim(2, stream.lastSequence(2) - 1);
     process.stdout.write(
       `${positions.map(({ partition, sequence }) => `${partition}:${sequence}`).join(" ")} ${round}\n`,
     );
   }
 } catch (error) {
-  const refusals = await Promise.allSettled([
-    stream.append({ envelopes: [], claims: [] }),
-    stream.append({ envelopes: [], claims: [] }),
-  ]);
+  const refusals = await Promise.allSettled([stream.append([]), stream.append([])]);
   process.stdout.write(
     `${JSON.stringify({
       code: error instanceof Error && "code" in error ? error.code : String(error),

@@ -1,12 +1,13 @@
 // A folder with a configuration of its own, for tests that run a whole engine.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { WhatsAppTemplate } from "../../engine/message/template.ts";
 import { stringify } from "yaml";
+
+import { freePort } from "./free-port.ts";
 
 export const APP_SECRET = "test-app-secret";
 export const ACCESS_TOKEN = "test-access-token";
@@ -29,6 +30,10 @@ export interface WorkspaceOptions {
   readonly senders?: Readonly<Record<string, { readonly phoneNumberId: string; readonly messagesPerSecond: number }>>;
   readonly limits?: { readonly triggersPerSecondPerKey?: number; readonly backlogMax?: number };
   readonly workers?: number;
+  /** As in the configuration. Default: the embedded stream. */
+  readonly stream?: Readonly<Record<string, unknown>>;
+  /** Default: a folder in the workspace. Not removed with it when it lies elsewhere. */
+  readonly dataDir?: string;
   readonly campaigns: readonly ({ readonly id: string } & Record<string, unknown>)[];
   readonly templates?: readonly WhatsAppTemplate[];
 }
@@ -83,7 +88,7 @@ export function greetingCampaign(id: string, more: Readonly<Record<string, unkno
 export async function createWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const folder = mkdtempSync(join(tmpdir(), "volley-test-"));
   const port = await freePort();
-  const dataDir = join(folder, "data");
+  const dataDir = options.dataDir ?? join(folder, "data");
   const configFile = join(folder, "volley.yaml");
   mkdirSync(join(folder, "campaigns"));
   mkdirSync(join(folder, "templates"));
@@ -94,6 +99,7 @@ export async function createWorkspace(options: WorkspaceOptions): Promise<Worksp
     server: { host: "127.0.0.1", port },
     dataDir,
     workers: options.workers ?? 1,
+    ...(options.stream === undefined ? {} : { stream: options.stream }),
     whatsapp: { baseUrl: options.whatsappUrl, apiVersion: "v26.0", appSecret: APP_SECRET, verifyToken: "verify-me" },
     senders: Object.fromEntries(
       Object.entries(senders).map(([id, sender]) => [id, { ...sender, wabaId: WABA_ID, accessToken: ACCESS_TOKEN }]),
@@ -111,17 +117,11 @@ export async function createWorkspace(options: WorkspaceOptions): Promise<Worksp
     port,
     url: `http://127.0.0.1:${port}`,
     writeCampaign: (campaign) => writeFileSync(join(folder, "campaigns", `${campaign.id}.yaml`), stringify(campaign)),
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    // VOLLEY_KEEP=1: to look at what a failed test left behind.
+    remove: () => {
+      if (process.env["VOLLEY_KEEP"] !== "1") rmSync(folder, { recursive: true, force: true });
+    },
   };
   for (const campaign of options.campaigns) workspace.writeCampaign(campaign);
   return workspace;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => void server.close(() => resolve()));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

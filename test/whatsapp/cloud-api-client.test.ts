@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 
+import type { SendAnswer } from "../../engine/whatsapp/send-answer.ts";
 import { createManualClock } from "./manual-clock.ts";
 import { httpAnswer, onRequest, startRawServer } from "./raw-server.ts";
 import type { OnConnection } from "./raw-server.ts";
@@ -49,6 +50,25 @@ test("a refused port is unreachable", async (context) => {
     kind: "unreachable",
     reason: "WhatsApp could not be reached: the connection was refused.",
   });
+});
+
+test("a request that may not leave any more when its connection is ready is never written", async (context) => {
+  const server = await serve(context, (socket) => onRequest(socket, () => socket.write(httpAnswer(200, ACCEPTED))));
+  const client = connect(context, server.url);
+  for (const [mayLeave, kind] of [
+    [false, "unreachable"],
+    [true, "answered"],
+    [false, "unreachable"],
+  ] as const) {
+    // oxlint-disable-next-line no-await-in-loop -- the second and third find a connection
+    const answer = await new Promise<SendAnswer>((resolve) => {
+      const request = { phoneNumberId: "1", accessToken: "token", body: `{"may":${mayLeave}}`, mayLeave: () => mayLeave };
+      client.send(request, resolve);
+    });
+    assert.equal(answer.kind, kind);
+  }
+  assert.doesNotMatch(server.received(), /"may":false/);
+  assert.match(server.received(), /"may":true/);
 });
 
 test("a host that no name server knows is unreachable", async (context) => {
