@@ -16,7 +16,7 @@ import { PARTITIONS } from "./message/partition.ts";
 import { nodeIdentity } from "./node-identity.ts";
 import { connectNats } from "./runtime/jetstream-connection.ts";
 import { describeServer } from "./runtime/jetstream-server.ts";
-import { ensureStreams } from "./runtime/jetstream-streams.ts";
+import { ensureStreams, recreateStreams } from "./runtime/jetstream-streams.ts";
 import { systemClock } from "./runtime/system-clock.ts";
 import { type JetStreamStream, openJetStreamStream } from "./stream/jetstream-stream.ts";
 
@@ -28,8 +28,8 @@ export async function openClusterBackbone(options: BackboneOptions): Promise<Bac
   const link = await connectNats({ config: settings, name: `volley-${nodeName}`, log, clock });
   shutdown.add("connection to NATS", () => link.close());
   await describeServer(link, settings, log);
-  const recreate = (): Promise<void> => ensureStreams(link, settings, log);
-  await recreate();
+  await ensureStreams(link, settings, log);
+  const recreate = (): Promise<void> => recreateStreams(link, settings, log);
 
   const keysPath = join(dataDir, "keys");
   const keys = await openJetStreamKeyStore({ link, path: keysPath, nodeId, clock, randomBytes, log });

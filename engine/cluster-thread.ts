@@ -6,7 +6,7 @@ import { ClusterSeat } from "./cluster-seat.ts";
 import type { Ledger } from "./ledger/lmdb-ledger.ts";
 import type { SharedDeps } from "./partition-seat.ts";
 import { connectNats } from "./runtime/jetstream-connection.ts";
-import { ensureStreams } from "./runtime/jetstream-streams.ts";
+import { recreateStreams } from "./runtime/jetstream-streams.ts";
 import { salvage } from "./salvage.ts";
 
 export interface ClusterThread {
@@ -30,7 +30,7 @@ export async function startClusterThread(options: {
   const link = await connectNats({ config, name: `volley-${nodeName}-actor-${threadIndex}`, log, clock });
   const leases = new Float64Array(stream.leases);
   const closing = new AbortController();
-  const recreate = (): Promise<void> => ensureStreams(link, config, log);
+  const recreate = (): Promise<void> => recreateStreams(link, config, log);
   const seats = ledgers.map(({ partition, ledger }) => {
     return new ClusterSeat({
       partition,

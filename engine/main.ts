@@ -9,6 +9,7 @@ import type { ThreadCampaign } from "./actor/protocol.ts";
 import { type Backbone, type BackboneOptions, openEmbeddedBackbone } from "./backbone.ts";
 import { type CampaignRegistry, createRegistry } from "./campaign/campaign-registry.ts";
 import { compileCampaign } from "./campaign/compiled-campaign.ts";
+import { claimDataFolder } from "./data-folder.ts";
 import { createExportPool } from "./export-pool.ts";
 import { watchFiles } from "./file-watch.ts";
 import { Figures } from "./figures.ts";
@@ -198,6 +199,7 @@ async function openStores(config: EngineConfig, log: Log, shutdown: Shutdown): P
   const { dataDir, senders } = config;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   shutdown.add("lock", takeLockFile(join(dataDir, "engine.lock")));
+  claimDataFolder(dataDir, config.stream.driver);
   const ledgerPaths = Array.from({ length: PARTITIONS }, (_, partition) => join(dataDir, "ledger", String(partition)));
   const ledgers = ledgerPaths.map((path) => openLedger({ path, readOnly: true }));
   shutdown.add("ledgers", async () => void (await Promise.all(ledgers.map((ledger) => ledger.close()))));

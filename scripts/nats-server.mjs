@@ -32,7 +32,7 @@ function cachedServer() {
 }
 
 function fetchNatsServer() {
-  process.stderr.write("Fetching nats-server for the tests (once) …\n");
+  process.stderr.write("Fetching nats-server (once) …\n");
   // Another test run may do the same at this moment: each works in a folder of its own, the last one's result stays.
   const work = `${cache}-${process.pid}`;
   try {

@@ -6,6 +6,7 @@ import { encodeEntry, ENTRY_PART_BYTES_MAX } from "./ledger-entry.ts";
 import { type LastMessage, pause, type SearchedStream, streamEnd } from "./jetstream-ledger-search.ts";
 import type { NatsLink } from "../runtime/jetstream-connection.ts";
 import { publish, type PublishResult } from "../runtime/jetstream-publish.ts";
+import { dropOldestHalf } from "../runtime/jetstream-room.ts";
 
 export type EntryPublished =
   | { readonly kind: "stored"; readonly last: LastMessage }
@@ -87,6 +88,8 @@ async function publishOn(
   signal: AbortSignal,
 ): Promise<Published> {
   const { link, stream, clock, log, recreate } = searched;
+  // Every node that runs has the old entries in its table; only a new one would read them.
+  const makeRoom = (): Promise<boolean> => dropOldestHalf(link, stream, { through: Infinity, log });
   const onDoubt = (reason: string): void => log.warn("ledger.publish_uncertain", { stream, reason });
   const interruption = new AbortController();
   const interrupt = (): void => interruption.abort();
@@ -97,7 +100,7 @@ async function publishOn(
       signal.throwIfAborted();
       if (epoch !== searched.epoch()) return { kind: "interrupted" };
       // oxlint-disable-next-line no-await-in-loop -- again only when the stream is full
-      const result = await publish(link, publication, { signal: interruption.signal, recreate, onDoubt });
+      const result = await publish(link, publication, { signal: interruption.signal, recreate, makeRoom, onDoubt });
       if (result.kind === "stored" || result.kind === "conflict") return result;
       if (result.kind === "stopped") continue;
       log.warn("ledger.full", { stream, reason: result.message });

@@ -31,6 +31,8 @@ export interface Publication {
   /** Nats-Msg-Id: the same for each try, and for nothing else. */
   readonly id: string;
   readonly expectLastSequence?: number;
+  /** Nats-Msg-Id of the last message: a stream that lost its tail and grew again has other ids under the same sequences. */
+  readonly expectLastId?: string;
 }
 
 export interface PublishingOptions {
@@ -53,7 +55,8 @@ const MISSING_ASKED_EVERY = 2;
 const MISSING_ASKED_MS_MAX = 500;
 
 /** JetStream's error codes (nats-server/server/errors.json). */
-const WRONG_LAST_SEQUENCE = [10071, 10164];
+/** Wrong last id, wrong last sequence, wrong last sequence of the subject. */
+const WRONG_LAST = [10070, 10071, 10164];
 const STORE_FAILED = 10077;
 const NO_RESOURCES = [10002, 10023, 10028, 10047];
 const STREAM_NOT_FOUND = 10059;
@@ -112,7 +115,7 @@ async function connected(link: NatsLink, signal: AbortSignal): Promise<void> {
 
 /** One request, given up at once when the connection breaks: nats.js would let it wait for its timeout. */
 async function tryOnce(link: NatsLink, publication: Publication, options: PublishingOptions): Promise<Attempt> {
-  const { subject, stream, bytes, id, expectLastSequence } = publication;
+  const { subject, stream, bytes, id, expectLastSequence, expectLastId } = publication;
   const interrupted = interruption(link, options.signal);
   const settings: Partial<JetStreamPublishOptions> = {
     msgID: id,
@@ -120,6 +123,7 @@ async function tryOnce(link: NatsLink, publication: Publication, options: Publis
     expect: {
       streamName: stream,
       ...(expectLastSequence === undefined ? {} : { lastSequence: expectLastSequence }),
+      ...(expectLastId === undefined ? {} : { lastMsgID: expectLastId }),
     },
   };
   const answered = link.jetstream.publish(subject, bytes, settings).then(
@@ -153,7 +157,7 @@ function attemptOf(error: unknown, publication: Publication): Attempt {
 
 function refusal(error: JetStreamApiError, { subject, stream }: Publication): Attempt {
   const { code, status, message } = error;
-  if (WRONG_LAST_SEQUENCE.includes(code)) return { kind: "conflict" };
+  if (WRONG_LAST.includes(code)) return { kind: "conflict" };
   const isFull = code === STORE_FAILED && /exceeded|no space|resource/i.test(message);
   if (isFull || NO_RESOURCES.includes(code)) return { kind: "full", message: `${stream}: ${message} (${code})` };
   if (code === OTHER_STREAM) {

@@ -25,6 +25,7 @@ const DUPLICATE_WINDOW_MS = 120_000;
 /** Each makes a Raft group when there are replicas: a few at a time. */
 const AT_ONCE_MAX = 4;
 const ENSURE_TIMEOUT_MS = 30_000;
+const RECREATE_PAUSE_MS = 1_500;
 const PAUSE_MS = 250;
 const WAITING_LOGGED_EVERY_MS = 5000;
 
@@ -114,6 +115,16 @@ function wantedStreams(config: StreamConfig): WantedStream[] {
       max_age: nanos(ledgerMaxAgeDays * 24 * HOUR_MS),
     },
   ]).flat();
+}
+
+/**
+ * After a stream was deleted: 2.9.10 may still be removing its files while the name is free again, and what is made
+ * anew in that moment has no storage.
+ */
+export async function recreateStreams(link: NatsLink, config: StreamConfig, log: Log): Promise<void> {
+  log.error("streams.missing", { servers: config.servers });
+  await new Promise<void>((resolve) => void systemClock.after(RECREATE_PAUSE_MS, resolve));
+  await ensureStreams(link, config, log);
 }
 
 interface Ensuring {

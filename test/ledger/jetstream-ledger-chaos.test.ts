@@ -15,6 +15,8 @@ import { contentsOf, RoundAuthor } from "./table-world.ts";
 
 const SEEDS = (process.env["VOLLEY_LEDGER_SEEDS"] ?? "1,2").split(",").map(Number);
 const STEPS = Number(process.env["VOLLEY_LEDGER_STEPS"] ?? 25);
+/** Deletes the stream as well. Not by default: nats-server 2.9.10 once stopped answering for good after such a run. */
+const DELETES = process.env["VOLLEY_LEDGER_DELETES"] === "1";
 
 class ChaosWorld {
   readonly #below: (below: number) => number;
@@ -51,7 +53,7 @@ class ChaosWorld {
     else if (drawn < 14) await this.#commit(this.#owning.has(node) ? node : ([...this.#owning][0] ?? node));
     else if (drawn < 15) await this.#restart(node);
     else if (drawn < 17) await this.#saveOrLose(server.save, "save");
-    else if (drawn < 19) await this.#saveOrLose(server.lose, "lose");
+    else if (drawn < 19 || !DELETES) await this.#saveOrLose(server.lose, "lose");
     else await this.#deleteStream(node);
   }
 

@@ -302,6 +302,42 @@ test(
   },
 );
 
+test(
+  "a sequence that a stream made anew has again does not let an old owner in",
+  needsNats,
+  async (t) => {
+    const { server } = await startLossyServer(t);
+    const open = nodesOf(t, server);
+    const [old, successor] = [await open("old"), await open("successor")];
+    await createLedgerStream(old.link);
+    await successor.log.follow();
+    const author = new RoundAuthor(11);
+    await old.log.takeUp();
+    await commitRounds(old, author, 1);
+    await assertSame(old, successor);
+    await old.link.manager.streams.delete(STREAM);
+    await successor.log.takeUp();
+    await assert.rejects(commitRounds(old, author, 1), { code: "ERR_PARTITION_FENCED" });
+    await commitRounds(successor, author, 2);
+  },
+);
+
+test("an owner goes on when its server forgot the id of its last message", needsNats, async (t) => {
+  const { server, save } = await startLossyServer(t);
+  const open = nodesOf(t, server);
+  const owner = await open("owner");
+  const duplicateWindowMs = 200;
+  await createLedgerStream(owner.link, 1e9, duplicateWindowMs);
+  await owner.log.takeUp();
+  const author = new RoundAuthor(12);
+  await commitRounds(owner, author, 2);
+  const storedMs = performance.now();
+  await until("the window has passed", () => performance.now() - storedMs > 2 * duplicateWindowMs);
+  await save();
+  await commitRounds(owner, author, 3);
+  await assertFreshIsSame(open, owner);
+});
+
 /** The same table, whose `failsAt`th apply fails as a failing disk does, and each later one. */
 function failingOnce(ledger: Ledger, failsAt: number): Ledger {
   let applies = 0;

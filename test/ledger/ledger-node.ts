@@ -33,12 +33,17 @@ export type NodeOptions = Partial<
 
 export const STREAM: string = ledgerStream("volley", PARTITION);
 
-export async function createLedgerStream({ manager, prefix }: NatsLink, maxBytes = 2e9): Promise<void> {
+export async function createLedgerStream(
+  { manager, prefix }: NatsLink,
+  maxBytes = 2e9,
+  duplicateWindowMs = 120_000,
+): Promise<void> {
   await manager.streams.add({
     name: ledgerStream(prefix, PARTITION),
     subjects: [ledgerSubject(prefix, PARTITION)],
     discard: "new",
     max_bytes: maxBytes,
+    duplicate_window: duplicateWindowMs * 1_000_000,
   });
 }
 
