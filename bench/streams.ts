@@ -47,7 +47,7 @@ interface Load {
   readonly batch: number;
 }
 
-const LOADS: readonly Load[] = [
+const LOADS: readonly [Load, Load] = [
   { name: "one event a request", connections: 128, batch: 1 },
   { name: "arrays of 100", connections: 16, batch: 100 },
 ];
@@ -118,10 +118,14 @@ async function measure(driver: Driver, events: number): Promise<[string, Sample]
   });
   const port = await freePort();
   writeConfig(folder, { driver, port, natsUrl: nats?.url ?? null, whatsappUrl: simulator.url, template });
-  const engine = spawn(process.execPath, [CLI, "start", "--log-level", "error", "--config", join(folder, "volley.yaml")], {
-    stdio: ["ignore", "ignore", "inherit"],
-    env: { ...process.env, NODE_ENV: "production" },
-  });
+  const engine = spawn(
+    process.execPath,
+    [CLI, "start", "--log-level", "error", "--config", join(folder, "volley.yaml")],
+    {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, NODE_ENV: "production" },
+    },
+  );
   const url = `http://127.0.0.1:${port}`;
   try {
     await until(async () => (await fetch(`${url}/readyz`).catch(() => null))?.status === 200, READY_MS_MAX);
@@ -129,9 +133,9 @@ async function measure(driver: Driver, events: number): Promise<[string, Sample]
     await simulator.setWebhookUrl(`${url}/webhooks/whatsapp`);
     const found: [string, Sample][] = [];
     // The first one opens connections and compiles; nobody looks at it.
-    await run({ url, key, load: LOADS[0] ?? noLoad(), events: Math.ceil(events / 10) });
+    await fire({ url, key, load: LOADS[0], events: Math.ceil(events / 10) });
     // oxlint-disable-next-line no-await-in-loop -- one load after the other
-    for (const load of LOADS) found.push([load.name, await run({ url, key, load, events })]);
+    for (const load of LOADS) found.push([load.name, await fire({ url, key, load, events })]);
     return found;
   } finally {
     engine.kill("SIGTERM");
@@ -142,11 +146,7 @@ async function measure(driver: Driver, events: number): Promise<[string, Sample]
   }
 }
 
-function noLoad(): never {
-  throw new Error("there is no load");
-}
-
-async function run(given: {
+async function fire(given: {
   readonly url: string;
   readonly key: string;
   readonly load: Load;
@@ -244,7 +244,10 @@ function spread(values: readonly number[]): string {
 }
 
 function median(values: readonly number[]): number {
-  return quantile(values.toSorted((one, other) => one - other), 0.5);
+  return quantile(
+    values.toSorted((one, other) => one - other),
+    0.5,
+  );
 }
 
 function quantile(sorted: readonly number[], part: number): number {

@@ -132,7 +132,10 @@ function hear(message: ToThread, { seats, cluster }: ThreadSeats): void {
     }
     case "stop":
       return;
-    default:
+    case "own":
+    case "release":
+    case "lost":
+    case "folded":
       cluster?.hear(message);
   }
 }

@@ -1,10 +1,12 @@
-// A node of a cluster: NATS JetStream carries what is accepted, what happened, campaigns, keys and leases. This node
-// keeps an outbox of what it accepted and a table of everything (docs/nats.md).
+// A node of a cluster: NATS JetStream carries what is accepted, what happened, campaigns, keys, limits and leases. This
+// node keeps an outbox of what it accepted and a table of everything (docs/nats.md).
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 
 import type { ActorThreads } from "./actor-threads.ts";
+import type { ThreadStream } from "./actor/protocol.ts";
+import type { ClusterView } from "./api/operators-api-deps.ts";
 import type { Backbone, BackboneOptions } from "./backbone.ts";
 import { openJetStreamCampaignStore } from "./campaign/jetstream-campaign-store.ts";
 import { openClusterLimits } from "./cluster/jetstream-limits.ts";
@@ -14,11 +16,26 @@ import { openJetStreamKeyStore } from "./ingress/jetstream-key-store.ts";
 import type { MessageId } from "./message/ids.ts";
 import { PARTITIONS } from "./message/partition.ts";
 import { nodeIdentity } from "./node-identity.ts";
-import { connectNats } from "./runtime/jetstream-connection.ts";
+import { connectNats, type NatsLink } from "./runtime/jetstream-connection.ts";
 import { describeServer } from "./runtime/jetstream-server.ts";
 import { ensureStreams, recreateStreams } from "./runtime/jetstream-streams.ts";
 import { systemClock } from "./runtime/system-clock.ts";
-import { type JetStreamStream, openJetStreamStream } from "./stream/jetstream-stream.ts";
+import { type FoldNews, type JetStreamStream, openJetStreamStream } from "./stream/jetstream-stream.ts";
+
+interface Parts extends Pick<Backbone, "keys" | "store" | "limits"> {
+  readonly options: BackboneOptions;
+  readonly link: NatsLink;
+  readonly nodeId: string;
+  readonly nodeName: string;
+  readonly stream: JetStreamStream;
+  readonly news: StreamNews;
+}
+
+/** What the stream tells, for those who come later than it. */
+interface StreamNews {
+  onFold(fold: FoldNews): void;
+  onSettled(messageIds: readonly MessageId[]): void;
+}
 
 export async function openClusterBackbone(options: BackboneOptions): Promise<Backbone> {
   const { config, log, shutdown, hasRow } = options;
@@ -29,84 +46,111 @@ export async function openClusterBackbone(options: BackboneOptions): Promise<Bac
   shutdown.add("connection to NATS", () => link.close());
   await describeServer(link, settings, log);
   await ensureStreams(link, settings, log);
-  const recreate = (): Promise<void> => recreateStreams(link, settings, log);
-
-  const keysPath = join(dataDir, "keys");
-  const keys = await openJetStreamKeyStore({ link, path: keysPath, nodeId, clock, randomBytes, log });
+  const shared = { link, nodeId, clock, log };
+  const keys = await openJetStreamKeyStore({ ...shared, path: join(dataDir, "keys"), randomBytes });
   shutdown.add("keys", () => keys.close());
-  const store = await openJetStreamCampaignStore({ link, path: join(dataDir, "campaigns"), nodeId, clock, log });
+  const store = await openJetStreamCampaignStore({ ...shared, path: join(dataDir, "campaigns") });
   shutdown.add("campaigns", () => store.close());
-  const limits = await openClusterLimits({ link, path: join(dataDir, "limits"), nodeId, clock, log });
+  const limits = await openClusterLimits({ ...shared, path: join(dataDir, "limits") });
   shutdown.add("limits", () => limits.close());
-
-  const settled: ((messageIds: readonly MessageId[]) => void)[] = [];
-  let threads: ActorThreads | null = null;
-  const stream: JetStreamStream = await openJetStreamStream({
+  const news: StreamNews = { onFold: () => undefined, onSettled: () => undefined };
+  const stream = await openJetStreamStream({
     link,
     path: join(dataDir, "stream"),
-    recreate,
+    recreate: () => recreateStreams(link, settings, log),
     hasRow,
-    onFold: (fold) => threads?.folded(fold),
-    onSettled: (messageIds) => settled.forEach((call) => call(messageIds)),
+    onFold: (fold) => news.onFold(fold),
+    onSettled: (messageIds) => news.onSettled(messageIds),
     log,
     clock,
   });
   shutdown.add("stream", () => stream.close());
+  return new ClusterBackbone({ options, link, nodeId, nodeName, keys, store, limits, stream, news });
+}
 
-  const leases = new SharedArrayBuffer(PARTITIONS * Float64Array.BYTES_PER_ELEMENT);
-  let membership: Membership | null = null;
+class ClusterBackbone implements Backbone {
+  readonly stream: JetStreamStream;
+  readonly keys: Backbone["keys"];
+  readonly store: Backbone["store"];
+  readonly limits: Backbone["limits"];
+  readonly #parts: Parts;
+  readonly #leases = new SharedArrayBuffer(PARTITIONS * Float64Array.BYTES_PER_ELEMENT);
+  #threads: ActorThreads | null = null;
+  #membership: Membership | null = null;
 
-  return {
-    stream,
-    keys,
-    store,
-    limits,
-    threadStream: () => ({
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.stream = parts.stream;
+    this.keys = parts.keys;
+    this.store = parts.store;
+    this.limits = parts.limits;
+  }
+
+  get nodeNumber(): number {
+    return this.#membership?.nodeNumber ?? 0;
+  }
+
+  threadStream(): ThreadStream {
+    return {
       driver: "jetstream",
-      config: settings,
+      config: this.#parts.options.config.stream,
+      nodeName: this.#parts.nodeName,
+      leases: this.#leases,
+      folds: this.stream.folds(),
+      owned: this.#membership?.held() ?? [],
+    };
+  }
+
+  attach(threads: ActorThreads): void {
+    this.#threads = threads;
+    this.#parts.news.onFold = (fold) => threads.folded(fold);
+  }
+
+  async join(): Promise<void> {
+    const { options, link, nodeId, nodeName } = this.#parts;
+    const { log, shutdown } = options;
+    const membership = await joinCluster({
+      link,
+      nodeId,
       nodeName,
-      leases,
-      folds: stream.folds(),
-      owned: membership?.held() ?? [],
-    }),
-    attach: (made) => {
-      threads = made;
-    },
-    join: async () => {
-      const joined = await joinCluster({
-        link,
-        nodeId,
-        nodeName,
-        buffer: leases,
-        onTake: (partition) => threads?.own(partition),
-        onRelease: async (partition) => threads?.release(partition),
-        onLost: (partition) => threads?.lost(partition),
-        log,
-        clock,
-      });
-      membership = joined;
-      shutdown.add("membership", () => joined.leave());
-      shutdown.add(
-        "replays",
-        answerReplays(link, (partition, ids, maxPerSecond) =>
-          joined.held().includes(partition) ? (threads?.replay(partition, ids, maxPerSecond) ?? null) : null,
-        ),
-      );
-    },
-    get nodeNumber() {
-      return membership?.nodeNumber ?? 0;
-    },
-    onSettled: (call) => void settled.push(call),
-    rewound: (partition) => stream.republish(partition),
-    replay: async (partition, ids, maxPerSecond) =>
-      threads !== null && membership?.held().includes(partition) === true
-        ? threads.replay(partition, ids, maxPerSecond)
-        : requestReplay(link, { partition, ids, maxPerSecond }),
-    cluster: () => ({
+      buffer: this.#leases,
+      onTake: (partition) => this.#threads?.own(partition),
+      onRelease: async (partition) => this.#threads?.release(partition),
+      onLost: (partition) => this.#threads?.lost(partition),
+      log,
+      clock: systemClock,
+    });
+    this.#membership = membership;
+    shutdown.add("membership", () => membership.leave());
+    const stopAnswering = answerReplays(link, async (partition, ids, maxPerSecond) =>
+      this.#owns(partition) ? this.replay(partition, ids, maxPerSecond) : null,
+    );
+    shutdown.add("replays", stopAnswering);
+  }
+
+  onSettled(call: (messageIds: readonly MessageId[]) => void): void {
+    this.#parts.news.onSettled = call;
+  }
+
+  rewound(partition: number): void {
+    this.stream.republish(partition);
+  }
+
+  async replay(partition: number, ids: readonly MessageId[], maxPerSecond: number): Promise<number> {
+    if (this.#threads !== null && this.#owns(partition)) return this.#threads.replay(partition, ids, maxPerSecond);
+    return requestReplay(this.#parts.link, { partition, ids, maxPerSecond });
+  }
+
+  cluster(): ClusterView {
+    return {
       driver: "jetstream",
-      node: nodeName,
-      nodes: membership?.nodes() ?? [],
-      partitions: (membership?.owners() ?? []).map((owner, partition) => ({ partition, owner })),
-    }),
-  };
+      node: this.#parts.nodeName,
+      nodes: this.#membership?.nodes() ?? [],
+      partitions: (this.#membership?.owners() ?? []).map((owner, partition) => ({ partition, owner })),
+    };
+  }
+
+  #owns(partition: number): boolean {
+    return this.#membership?.held().includes(partition) === true;
+  }
 }

@@ -34,6 +34,8 @@ export interface ClusterSeatOptions {
   /** By partition. */
   readonly leases: Float64Array;
   readonly fold: ClaimsFold;
+  /** This node owns the partition already: the thread crashed and starts again. */
+  readonly isOwned: boolean;
   /** Creates streams that are missing. */
   recreate(): Promise<void>;
   report(progress: PartitionProgress): void;
@@ -91,9 +93,15 @@ export class ClusterSeat implements Seat {
   }
 
   async start(): Promise<void> {
-    await this.#log.reconcile();
-    await this.#log.follow();
+    const started = this.#turn.then(async () => {
+      await this.#log.reconcile();
+      await this.#log.follow();
+    });
+    // What is asked for meanwhile waits.
+    this.#turn = started.catch(() => undefined);
+    await started;
     this.#copied(this.#options.ledger.campaignStates().map(({ campaignNumber }) => campaignNumber));
+    if (this.#options.isOwned) this.own();
   }
 
   own(): void {
@@ -275,7 +283,14 @@ export class ClusterSeat implements Seat {
         const waiting = waitingOf(state);
         const oldest = waiting > 0 ? decodeMessageId(state.headId.slice(0, MESSAGE_ID_LENGTH)) : null;
         const oldestWaitingAtMs = oldest?.acceptedAtMs ?? null;
-        return { campaignNumber: state.campaignNumber, arrived: 0, waiting, oldestWaitingAtMs, dispatched: 0, settled: 0 };
+        return {
+          campaignNumber: state.campaignNumber,
+          arrived: 0,
+          waiting,
+          oldestWaitingAtMs,
+          dispatched: 0,
+          settled: 0,
+        };
       }),
     });
   }

@@ -40,6 +40,7 @@ export async function startClusterThread(options: {
       nodeName,
       leases,
       fold: stream.folds.find((fold) => fold.partition === partition) ?? { partition, through: 0, superseded: [] },
+      isOwned: stream.owned.includes(partition),
       recreate,
       report: (progress) => options.report(progress),
       onRebuilding: (done, total) => post({ kind: "rebuilding", partition, done, total }),

@@ -120,5 +120,14 @@ function operatorRoutes(parts: FrontParts): Route[] {
   const replay = backbone.replay.bind(backbone);
   const archive = createMessageArchive({ ledgers, exports, replay });
   const messages = createCaughtUpArchive(archive, { stream, ledgers, clock: systemClock });
-  return createOperatorsApi(operatorsDeps({ ...parts, keys, stream, messages, cluster: () => backbone.cluster(), nowMs: () => systemClock.nowMs() }));
+  return createOperatorsApi(
+    operatorsDeps({
+      ...parts,
+      keys,
+      stream,
+      messages,
+      cluster: () => backbone.cluster(),
+      nowMs: () => systemClock.nowMs(),
+    }),
+  );
 }

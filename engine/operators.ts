@@ -1,6 +1,12 @@
 // What the operators' API sees of the running engine.
 
-import type { CampaignEntry, CampaignFigures, ClusterView, OperatorsApiDeps, SenderView } from "./api/operators-api-deps.ts";
+import type {
+  CampaignEntry,
+  CampaignFigures,
+  ClusterView,
+  OperatorsApiDeps,
+  SenderView,
+} from "./api/operators-api-deps.ts";
 import type { CampaignRegistry } from "./campaign/campaign-registry.ts";
 import type { Figures } from "./figures.ts";
 import { authorise } from "./ingress/authentication.ts";

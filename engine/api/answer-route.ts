@@ -1,8 +1,12 @@
 // The frame that most handlers share: ask for access first, compute one answer, send it.
 
+import { EngineError } from "../runtime/errors.ts";
 import { json, problem, type HttpRequest, type HttpResponse, type Route } from "../runtime/http.ts";
 import type { Access, AccessNeed, CampaignEntry, OperatorsApiDeps } from "./operators-api-deps.ts";
 import { NO_BODY_BYTES_MAX } from "./request-body.ts";
+
+const PASSING: ReadonlySet<string> = new Set(["ERR_CLUSTER_UNAVAILABLE", "ERR_STORE_WRITE"]);
+const RETRY_AFTER_SECONDS = "5";
 
 export type Allowed = Extract<Access, { kind: "allowed" }>;
 
@@ -21,9 +25,20 @@ export function answerRoute(deps: Pick<OperatorsApiDeps, "authorise">, route: An
     bodyBytesMax: route.bodyBytesMax ?? NO_BODY_BYTES_MAX,
     async handle(request, reply) {
       const access = deps.authorise(request, route.need(request));
-      reply.send(access.kind === "refused" ? access.response : await route.answer(request, access));
+      reply.send(access.kind === "refused" ? access.response : await answered(route, request, access));
     },
   };
+}
+
+/** What the engine cannot do now it may do in a moment: nothing has changed then, and callers repeat. */
+async function answered(route: AnswerRoute, request: HttpRequest, access: Allowed): Promise<HttpResponse> {
+  try {
+    return await route.answer(request, access);
+  } catch (error) {
+    if (!(error instanceof EngineError) || !PASSING.has(error.code)) throw error;
+    const detail = `This cannot be done now: ${error.message}.`;
+    return problem({ status: 503, code: "overloaded", detail, headers: { "retry-after": RETRY_AFTER_SECONDS } });
+  }
 }
 
 export function needAdmin(): AccessNeed {

@@ -29,7 +29,11 @@ export async function openClusterLimits(options: {
     inForce: async (own) => {
       const dealtWithBefore = map.notes().get(KEY) ?? null;
       const published = map.get(KEY) ?? null;
-      const { limits, publish, dealtWith, isOverridden } = limitsInForce({ own, dealtWith: dealtWithBefore, published });
+      const { limits, publish, dealtWith, isOverridden } = limitsInForce({
+        own,
+        dealtWith: dealtWithBefore,
+        published,
+      });
       const note = new Map([[KEY, dealtWith]]);
       if (publish !== null) await map.putAll(new Map([[KEY, publish]]), note);
       else if (dealtWith !== dealtWithBefore) await map.keepNotes(note);

@@ -1,6 +1,8 @@
 // A replay asked for on one node, done on the node that owns the partition. A request of plain NATS: it is not lost
 // silently, because its caller waits for the count.
 
+import type { Msg } from "@nats-io/transport-node";
+
 import type { MessageId } from "../message/ids.ts";
 import { EngineError, messageOf } from "../runtime/errors.ts";
 import type { NatsLink } from "../runtime/jetstream-connection.ts";
@@ -37,13 +39,16 @@ export async function requestReplay(link: NatsLink, { partition, ids, maxPerSeco
  */
 export function answerReplays(
   link: NatsLink,
-  replay: (partition: number, ids: readonly MessageId[], maxPerSecond: number) => Promise<number> | null,
+  replay: (partition: number, ids: readonly MessageId[], maxPerSecond: number) => Promise<number | null>,
 ): () => void {
+  const answer = async (message: Msg): Promise<void> => {
+    const { partition, ids, maxPerSecond } = message.json<ReplayRequest>();
+    const count = await replay(partition, ids, maxPerSecond);
+    if (count !== null) message.respond(JSON.stringify(count));
+  };
   const subscription = link.connection.subscribe(subjectOf(link), {
     callback: (error, message) => {
-      if (error !== null) return;
-      const { partition, ids, maxPerSecond } = message.json<ReplayRequest>();
-      void replay(partition, ids, maxPerSecond)?.then((count) => message.respond(JSON.stringify(count)));
+      if (error === null) void answer(message);
     },
   });
   return () => subscription.unsubscribe();

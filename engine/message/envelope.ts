@@ -23,9 +23,7 @@ const packr = new Packr({ useRecords: false });
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
   const packed: Packed =
-    envelope.kind === "events"
-      ? ["e1", envelope.events.map(eventRow)]
-      : ["s1", envelope.updates.map(updateRow)];
+    envelope.kind === "events" ? ["e1", envelope.events.map(eventRow)] : ["s1", envelope.updates.map(updateRow)];
   return packr.pack(packed);
 }
 

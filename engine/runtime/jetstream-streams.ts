@@ -15,8 +15,6 @@ import { claimsSubject, eventsStream, eventsSubject, ledgerStream, ledgerSubject
 import type { Log } from "./log.ts";
 import { systemClock } from "./system-clock.ts";
 
-
-
 const HOUR_MS = 3_600_000;
 /** A claim is honoured for 72 h; the hour more is for clocks that differ. */
 const EVENTS_AGE_MS = 73 * HOUR_MS;

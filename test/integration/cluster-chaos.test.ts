@@ -4,6 +4,9 @@
 // VOLLEY_CHAOS=100000 for the long run.
 
 import assert from "node:assert/strict";
+import { cpSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
 import { type ClusterSource, startClusterSource } from "../support/cluster-source.ts";
@@ -165,7 +168,7 @@ async function leadingServer(nats: NatsCluster): Promise<number> {
   return nats.servers.findIndex(({ port }) => name.endsWith(`-${port}`));
 }
 
-async function check({ cluster, source, takeovers, say }: Scene): Promise<void> {
+async function check({ cluster, nats, source, takeovers, say }: Scene): Promise<void> {
   assert.deepEqual(cluster.deaths, []);
   assert.deepEqual(source.strange, []);
   const sends = await cluster.simulator.received();
@@ -178,6 +181,7 @@ async function check({ cluster, source, takeovers, say }: Scene): Promise<void> 
     for (const { event } of complaints) counts[event] = (counts[event] ?? 0) + 1;
     say(`node ${index} (${workspace.folder}) complained: ${JSON.stringify(counts)}`);
   }
+  if (process.env["VOLLEY_KEEP"] === "1") keepStores(nats);
   const rows = await cluster.rows(0, CAMPAIGNS);
   const certain = certainlyMostPerSecond(sends, rows);
   say(
@@ -199,6 +203,13 @@ async function check({ cluster, source, takeovers, say }: Scene): Promise<void> 
   for (const { fault, times } of takeovers) {
     assert.ok(Math.max(...times) < TAKEOVER_MS_MAX, `${fault}: taken over after ${times.join(", ")} ms`);
   }
+}
+
+/** To compare what the replicas really have. */
+function keepStores(nats: NatsCluster): void {
+  nats.servers.forEach(({ storeDir }, index) => {
+    cpSync(storeDir, join(tmpdir(), `nats-${index + 1}`), { recursive: true });
+  });
 }
 
 /** Says it now, and again in the report. */

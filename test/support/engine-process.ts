@@ -81,7 +81,7 @@ export class EngineProcess {
 
   #keep(chunk: Buffer): void {
     this.output = (this.output + chunk.toString()).slice(-OUTPUT_CHARACTERS_MAX);
-    appendFileSync(join(this.#workspace.folder, "engine.log"), chunk);
+    appendFileSync(`${this.#workspace.folder}.log`, chunk);
   }
 
   /** Resident memory of the process. */

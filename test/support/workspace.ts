@@ -117,9 +117,11 @@ export async function createWorkspace(options: WorkspaceOptions): Promise<Worksp
     port,
     url: `http://127.0.0.1:${port}`,
     writeCampaign: (campaign) => writeFileSync(join(folder, "campaigns", `${campaign.id}.yaml`), stringify(campaign)),
-    // VOLLEY_KEEP=1: to look at what a failed test left behind.
     remove: () => {
-      if (process.env["VOLLEY_KEEP"] !== "1") rmSync(folder, { recursive: true, force: true });
+      // To look at what a failed test left behind.
+      if (process.env["VOLLEY_KEEP"] === "1") return;
+      rmSync(folder, { recursive: true, force: true });
+      rmSync(`${folder}.log`, { force: true });
     },
   };
   for (const campaign of options.campaigns) workspace.writeCampaign(campaign);
