@@ -1,5 +1,6 @@
 // A node of a cluster: NATS JetStream carries what is accepted, what happened, campaigns, keys, limits and leases. This
-// node keeps an outbox of what it accepted and a table of everything (docs/nats.md).
+// node keeps an outbox of what it accepted and a table of everything
+// (docs/nats.md, docs/decisions/0010-jetstream-carries-lmdb-holds.md).
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";

@@ -7,6 +7,7 @@
 //               stream that lost its tail (onRewound) makes it stop and begin again from what the table proves.
 //   stopped     entered by stop(), from any state, for good.
 //
+// Leases and fence: docs/decisions/0012-leases-by-clock-fence-by-sequence.md.
 // The changes come one at a time, in the order in which they were asked for.
 
 import type { Partition } from "./actor/partition.ts";

@@ -6,8 +6,9 @@ import { meaningOf, NODE_NUMBERS, numberKey, parseNode } from "./cluster-record.
 import type { ClusterBucket } from "./jetstream-bucket.ts";
 import { chooseNumber } from "./node-number.ts";
 
-/** Each failed claim means that another node was faster, or that an answer was lost. */
+/** Each failed claim means that another node was faster, that an answer was lost, or that a new bucket is not whole yet. */
 const CLAIMS_MAX = NODE_NUMBERS;
+const PAUSE_MS = 100;
 
 /**
  * @returns 0 to 255, the same at every start of this node id.
@@ -25,6 +26,8 @@ export async function claimNodeNumber(bucket: ClusterBucket, nodeId: string): Pr
     // oxlint-disable-next-line no-await-in-loop -- see above
     const result = await bucket.write(numberKey(choice.number), nodeId, 0);
     if (result.kind === "stored") return choice.number;
+    // oxlint-disable-next-line no-await-in-loop -- see above
+    await new Promise<void>((resolve) => void setTimeout(resolve, PAUSE_MS));
   }
   throw new EngineError("ERR_NATS_CONNECT", `no node number could be claimed in ${CLAIMS_MAX} attempts`);
 }

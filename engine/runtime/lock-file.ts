@@ -1,7 +1,7 @@
 // One engine a data directory: two writers in one LMDB environment, or two engines on one number, would break
 // promises that nothing later could mend. The lock names its process, so that a crash leaves no lock behind.
 
-import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { linkSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 
 import { EngineError } from "./errors.ts";
 
@@ -30,22 +30,26 @@ interface Holder {
   readonly start: string;
 }
 
+/** Linked into place, so that the lock of a process that lives is never seen empty. */
 function createExclusively(path: string, text: string): boolean {
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, text, { mode: 0o600 });
   try {
-    const file = openSync(path, "wx", 0o600);
-    writeSync(file, text);
-    closeSync(file);
+    linkSync(draft, path);
     return true;
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
     throw error;
+  } finally {
+    unlinkIfThere(draft);
   }
 }
 
+/** Null also for a lock that a power cut left empty. */
 function readHolder(path: string): Holder | null {
   try {
     const [pid, start = ""] = readFileSync(path, "utf8").trim().split(" ");
-    return { pid: Number(pid), start };
+    return Number(pid) > 0 ? { pid: Number(pid), start } : null;
   } catch {
     return null;
   }

@@ -1,5 +1,6 @@
 // Which of several events with one key is sent. Every node reads the same claims in the same order and decides by this
 // rule alone, so all nodes agree without talking to each other: the first claim of a key within 72 hours wins.
+// Why so: docs/decisions/0011-claims-are-a-fold-of-the-stream.md.
 
 import type { MessageId } from "../message/ids.ts";
 import type { Claim } from "./claim.ts";

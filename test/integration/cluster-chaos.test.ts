@@ -9,12 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
-import { type ClusterSource, startClusterSource } from "../support/cluster-source.ts";
-import { type EngineCluster, sendersInAllPartitions, startEngineCluster } from "../support/engine-cluster.ts";
+import type { ClusterSource } from "../support/cluster-source.ts";
+import { clusterTraffic, startTraffic } from "../support/cluster-traffic.ts";
+import { type EngineCluster, startEngineCluster } from "../support/engine-cluster.ts";
 import { auditMessages, certainlyMostPerSecond, mostPerSecond } from "../support/message-audit.ts";
 import { untilReplicasCurrent } from "../support/nats-replicas.ts";
 import { type NatsCluster, startNatsCluster, withoutNats } from "../support/nats-server.ts";
-import { greetingCampaign } from "../support/workspace.ts";
 
 const EVENTS = Number(process.env["VOLLEY_CHAOS"] ?? 3_000);
 const IS_LONG = EVENTS > 10_000;
@@ -31,18 +31,18 @@ const UNCERTAIN_SECONDS = 8;
 /** On a machine with time to spare also no stall may make messages arrive in a bunch above the limit. */
 const IS_STRICT = process.env["VOLLEY_CHAOS_STRICT"] === "1";
 
-const SENDERS = sendersInAllPartitions(PER_SECOND);
-const POLICIES = Object.fromEntries(
-  Object.keys(SENDERS).map((sender, index) => [`to-${sender}`, index % 2 === 0 ? "fail" : "resend"] as const),
-);
-const CAMPAIGNS = Object.keys(POLICIES);
+const TRAFFIC = clusterTraffic(PER_SECOND, UNCERTAIN_SECONDS);
 
 interface Scene {
   readonly cluster: EngineCluster;
   readonly nats: NatsCluster;
   readonly source: ClusterSource;
   readonly say: (line: string) => void;
-  readonly takeovers: { readonly fault: string; readonly partitions: readonly number[]; readonly times: readonly number[] }[];
+  readonly takeovers: {
+    readonly fault: string;
+    readonly partitions: readonly number[];
+    readonly times: readonly number[];
+  }[];
 }
 
 const FAULTS: readonly { readonly name: string; readonly run: (scene: Scene) => Promise<void> }[] = [
@@ -52,50 +52,41 @@ const FAULTS: readonly { readonly name: string; readonly run: (scene: Scene) => 
   { name: `engine frozen for ${ENGINE_FROZEN_MS / 1_000} s`, run: freezeEngine },
 ];
 
-test(`keeps its promises for ${EVENTS} events while engines and nats-servers die and freeze`, {
-  skip: withoutNats,
-  timeout: IS_LONG ? 1_800_000 : 240_000,
-}, async (context) => {
-  const nats = await startNatsCluster();
-  context.after(() => nats.stop());
-  const cluster = await startEngineCluster({
-    nodes: 3,
-    servers: nats.urls,
-    replicas: 3,
-    senders: SENDERS,
-    campaigns: Object.keys(SENDERS).map((sender) =>
-      greetingCampaign(`to-${sender}`, {
-        sender,
-        uncertain: { waitSeconds: UNCERTAIN_SECONDS, then: POLICIES[`to-${sender}`] },
-      }),
-    ),
-    scenario: { answers: { latency: 10 }, webhooks: { retryAfterMs: 50, retryAfterMsMax: 1_000 } },
-  });
-  context.after(() => cluster.end());
-  const source = startClusterSource({
-    nodes: () => cluster.urls(),
-    campaigns: CAMPAIGNS,
-    key: cluster.key,
-    concurrency: 32,
-    lengths: [1, 1, 1, 7],
-    perSecond: POSTED_PER_SECOND,
-  });
-  context.after(() => source.abandon());
-  const scene: Scene = { cluster, nats, source, say: sayer(context), takeovers: [] };
+test(
+  `keeps its promises for ${EVENTS} events while engines and nats-servers die and freeze`,
+  {
+    skip: withoutNats,
+    timeout: IS_LONG ? 1_800_000 : 240_000,
+  },
+  async (context) => {
+    const nats = await startNatsCluster();
+    context.after(() => nats.stop());
+    const cluster = await startEngineCluster({
+      nodes: 3,
+      servers: nats.urls,
+      replicas: 3,
+      ...TRAFFIC,
+      scenario: { answers: { latency: 10 }, webhooks: { retryAfterMs: 50, retryAfterMsMax: 1_000 } },
+    });
+    context.after(() => cluster.end());
+    const source = startTraffic(cluster, TRAFFIC, { concurrency: 32, perSecond: POSTED_PER_SECOND });
+    context.after(() => source.abandon());
+    const scene: Scene = { cluster, nats, source, say: sayer(context), takeovers: [] };
 
-  await source.untilAccepted(POSTED_PER_SECOND * 2, 60_000);
-  for (const { name, run } of FAULTS) {
-    // oxlint-disable-next-line no-await-in-loop -- in turn
-    await suffer(scene, name, run);
-  }
-  await source.untilAccepted(EVENTS, (EVENTS / POSTED_PER_SECOND) * 3_000);
-  await source.stop();
-  scene.say(`${source.accepted.length} events accepted, ${JSON.stringify(source.counts)}`);
+    await source.untilAccepted(POSTED_PER_SECOND * 2, 60_000);
+    for (const { name, run } of FAULTS) {
+      // oxlint-disable-next-line no-await-in-loop -- in turn
+      await suffer(scene, name, run);
+    }
+    await source.untilAccepted(EVENTS, (EVENTS / POSTED_PER_SECOND) * 3_000);
+    await source.stop();
+    scene.say(`${source.accepted.length} events accepted, ${JSON.stringify(source.counts)}`);
 
-  const drainMs = 120_000 + (source.accepted.length / (PER_SECOND * 8)) * 3_000;
-  await cluster.untilNothingWaits(CAMPAIGNS, drainMs);
-  await check(scene);
-});
+    const drainMs = 120_000 + (source.accepted.length / (PER_SECOND * 8)) * 3_000;
+    await cluster.untilNothingWaits(TRAFFIC.campaignIds, drainMs);
+    await check(scene);
+  },
+);
 
 async function suffer(scene: Scene, name: string, run: (scene: Scene) => Promise<void>): Promise<void> {
   const { cluster, nats, source, say } = scene;
@@ -155,7 +146,13 @@ async function freezeEngine(scene: Scene): Promise<void> {
   say(`the engine woke up and noticed the loss of ${lost.map(({ partition }) => partition).join(", ")}`);
 }
 
-async function takenOver(scene: Scene, fault: string, partitions: readonly number[], from: number, sinceMs: number): Promise<void> {
+async function takenOver(
+  scene: Scene,
+  fault: string,
+  partitions: readonly number[],
+  from: number,
+  sinceMs: number,
+): Promise<void> {
   const times = await scene.cluster.untilTakenOver(partitions, from, sinceMs);
   scene.takeovers.push({ fault, partitions, times });
   scene.say(`${fault}: partitions ${partitions.join(", ")} taken over after ${times.map(Math.round).join(", ")} ms`);
@@ -164,7 +161,7 @@ async function takenOver(scene: Scene, fault: string, partitions: readonly numbe
 /** The server that leads most streams: the worst to lose. */
 async function leadingServer(nats: NatsCluster): Promise<number> {
   const leaders = await untilReplicasCurrent(nats.urls, 3);
-  const [[name = ""] = []] = [...leaders].toSorted(([, one], [, other]) => other - one);
+  const name = [...leaders].toSorted(([, one], [, other]) => other - one)[0]?.[0] ?? "";
   return nats.servers.findIndex(({ port }) => name.endsWith(`-${port}`));
 }
 
@@ -182,7 +179,7 @@ async function check({ cluster, nats, source, takeovers, say }: Scene): Promise<
     say(`node ${index} (${workspace.folder}) complained: ${JSON.stringify(counts)}`);
   }
   if (process.env["VOLLEY_KEEP"] === "1") keepStores(nats);
-  const rows = await cluster.rows(0, CAMPAIGNS);
+  const rows = await cluster.rows(0, TRAFFIC.campaignIds);
   const certain = certainlyMostPerSecond(sends, rows);
   say(
     `most that arrived at a number within a second: ${Math.max(...most.values())} of ${PER_SECOND}, ` +
@@ -192,11 +189,13 @@ async function check({ cluster, nats, source, takeovers, say }: Scene): Promise<
     accepted: source.accepted,
     rows,
     sends,
-    policies: POLICIES,
+    policies: TRAFFIC.policies,
     timeline: (id) => cluster.timeline(0, id),
   });
   say(`${summary.events} events: ${JSON.stringify(summary.byStatus)}, lost 0, undeclared duplicates 0`);
-  say(`${summary.unresolved} failed as uncertain (${summary.unresolvedButSent} of them were sent), ${summary.resent} resent by policy`);
+  say(
+    `${summary.unresolved} failed as uncertain (${summary.unresolvedButSent} of them were sent), ${summary.resent} resent by policy`,
+  );
   for (const [number, count] of IS_STRICT ? most : certain) {
     assert.ok(count <= PER_SECOND, `${count} messages in a second at ${number}, which may have ${PER_SECOND}`);
   }

@@ -19,7 +19,10 @@ interface Limits {
 async function limitsOf(engine: RunningEngine): Promise<Limits> {
   const { items } = await engine.getJson<{ items: { messagesPerSecond: number }[] }>("/api/senders");
   const answer = await engine.post("/api/campaigns/orders/trigger?dryRun=true", { phone: "+14155552671", order: "#1" });
-  return { messagesPerSecond: items[0]?.messagesPerSecond ?? 0, triggersPerSecond: answer.headers.get("ratelimit-limit") };
+  return {
+    messagesPerSecond: items[0]?.messagesPerSecond ?? 0,
+    triggersPerSecond: answer.headers.get("ratelimit-limit"),
+  };
 }
 
 function save(engine: RunningEngine, limits: { messagesPerSecond: number; triggersPerSecond: number }): void {

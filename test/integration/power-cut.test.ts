@@ -220,8 +220,12 @@ async function timeline(workspace: Workspace, key: string, messageId: string): P
 }
 
 async function untilNothingWaits(workspace: Workspace, key: string): Promise<void> {
-  await until("nothing waits", async () => {
-    const stats = await Promise.all(CAMPAIGNS.map((id) => ask(workspace, key, `/api/campaigns/${id}/stats`)));
-    return stats.every((text) => (JSON.parse(text) as { waiting: number }).waiting === 0);
-  }, 120_000);
+  await until(
+    "nothing waits",
+    async () => {
+      const stats = await Promise.all(CAMPAIGNS.map((id) => ask(workspace, key, `/api/campaigns/${id}/stats`)));
+      return stats.every((text) => (JSON.parse(text) as { waiting: number }).waiting === 0);
+    },
+    120_000,
+  );
 }

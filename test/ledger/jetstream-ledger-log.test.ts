@@ -189,23 +189,27 @@ test("a publish without an answer for seconds leaves exactly one entry", needsNa
   assert.equal(await lastSequence(owner), 8);
 });
 
-test("a full stream lets its oldest half go: the owner goes on, and who follows misses nothing", needsNats, async (t) => {
-  const open = nodesOf(t, await started(t));
-  const [owner, follower] = [await open("owner"), await open("follower")];
-  await createLedgerStream(owner.link, 20_000);
-  await owner.log.takeUp();
-  await follower.log.follow();
-  const author = new RoundAuthor(12);
-  for (let round = 0; round < 20; round++) {
-    await commitRounds(owner, author, 1, { created: 5, textLength: 300 });
-    const { index } = owner.ledger.position();
-    await until("the follower has it", () => follower.ledger.position().index === index);
-  }
-  assert.ok(eventsOf(owner).includes("stream.full"));
-  const { state } = await owner.link.manager.streams.info(STREAM);
-  assert.ok(state.first_seq > 1 && state.bytes <= 20_000);
-  await assertSame(owner, follower);
-});
+test(
+  "a full stream lets its oldest half go: the owner goes on, and who follows misses nothing",
+  needsNats,
+  async (t) => {
+    const open = nodesOf(t, await started(t));
+    const [owner, follower] = [await open("owner"), await open("follower")];
+    await createLedgerStream(owner.link, 20_000);
+    await owner.log.takeUp();
+    await follower.log.follow();
+    const author = new RoundAuthor(12);
+    for (let round = 0; round < 20; round++) {
+      await commitRounds(owner, author, 1, { created: 5, textLength: 300 });
+      const { index } = owner.ledger.position();
+      await until("the follower has it", () => follower.ledger.position().index === index);
+    }
+    assert.ok(eventsOf(owner).includes("stream.full"));
+    const { state } = await owner.link.manager.streams.info(STREAM);
+    assert.ok(state.first_seq > 1 && state.bytes <= 20_000);
+    await assertSame(owner, follower);
+  },
+);
 
 test("release and close end a commit that waits, at once", needsNats, async (t) => {
   const server = await started(t);

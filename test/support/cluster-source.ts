@@ -81,7 +81,7 @@ class Source implements ClusterSource {
   #nextPost = 0;
   #isStopping = false;
   #isAbandoned = false;
-  #failure: unknown = null;
+  #failure: Error | null = null;
 
   constructor(options: ClusterSourceOptions) {
     this.#options = options;
@@ -89,7 +89,7 @@ class Source implements ClusterSource {
     this.#nextNumber = this.#firstNumber;
     this.#agent = new Agent({ connections: options.concurrency, headersTimeout: ANSWER_MS_MAX, pipelining: 1 });
     this.#workers = Promise.all(Array.from({ length: options.concurrency }, () => this.#work())).catch(
-      (error: unknown) => (this.#failure = error),
+      (error: unknown) => (this.#failure = error instanceof Error ? error : new Error(String(error))),
     );
   }
 

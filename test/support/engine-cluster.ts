@@ -231,7 +231,13 @@ export class EngineCluster {
     return this.takeovers(partitions, from, sinceMs).map((each) => each ?? Number.NaN);
   }
 
-  async request(index: number, method: string, path: string, body?: unknown, key: string = this.key): Promise<Response> {
+  async request(
+    index: number,
+    method: string,
+    path: string,
+    body?: unknown,
+    key: string = this.key,
+  ): Promise<Response> {
     return fetch(`${this.#node(index).url}${path}`, {
       method,
       headers: { "x-api-key": key, ...(body === undefined ? {} : { "content-type": "application/json" }) },
@@ -306,7 +312,10 @@ export class EngineCluster {
       const [first = "", ...others] = await Promise.all(running.map(({ index }) => this.csvText(index, id)));
       const differing = others.findIndex((other) => differenceOf(first, other).length > 0);
       if (differing >= 0)
-        return [`node ${running[0]?.index} (-), ${running[differing + 1]?.index} (+)`, ...differenceOf(first, others[differing] ?? "")];
+        return [
+          `node ${running[0]?.index} (-), ${running[differing + 1]?.index} (+)`,
+          ...differenceOf(first, others[differing] ?? ""),
+        ];
     }
     return [];
   }
@@ -362,7 +371,9 @@ export class EngineCluster {
   async #untilKeyKnown(): Promise<void> {
     const key = this.key;
     const isKnown = async (): Promise<boolean> => {
-      const answers = await Promise.all(this.#nodes.map(({ index }) => this.request(index, "GET", "/api/keys", undefined, key)));
+      const answers = await Promise.all(
+        this.#nodes.map(({ index }) => this.request(index, "GET", "/api/keys", undefined, key)),
+      );
       await Promise.all(answers.map((answer) => answer.arrayBuffer()));
       return answers.every(({ status }) => status === 200);
     };

@@ -192,7 +192,8 @@ async function faultsOf(
   const isPlain = receipts.length === 1 && status === receipt?.end?.status;
   if (isPlain) {
     const faults: string[] = [];
-    if (row["message"] !== receipt.text) faults.push(`${what}, says "${row["message"]}" and WhatsApp "${receipt.text}"`);
+    if (row["message"] !== receipt.text)
+      faults.push(`${what}, says "${row["message"]}" and WhatsApp "${receipt.text}"`);
     if (row["wamid"] !== wamidOf(receipt)) faults.push(`${what}, has another wamid than WhatsApp gave`);
     return faults;
   }

@@ -23,7 +23,7 @@ export async function untilReplicasCurrent(
       try {
         for (const { cluster } of await manager.streams.list().next()) {
           const others = cluster?.replicas ?? [];
-          const current = others.filter(({ current: isCurrent, offline }) => isCurrent && offline !== true);
+          const current = others.filter(({ current: isCurrent, offline }) => isCurrent && !(offline ?? false));
           if (cluster?.leader === undefined || current.length !== replicas - 1) return false;
           leaders.set(cluster.leader, (leaders.get(cluster.leader) ?? 0) + 1);
         }

@@ -62,7 +62,12 @@ test("a request that may not leave any more when its connection is ready is neve
   ] as const) {
     // oxlint-disable-next-line no-await-in-loop -- the second and third find a connection
     const answer = await new Promise<SendAnswer>((resolve) => {
-      const request = { phoneNumberId: "1", accessToken: "token", body: `{"may":${mayLeave}}`, mayLeave: () => mayLeave };
+      const request = {
+        phoneNumberId: "1",
+        accessToken: "token",
+        body: `{"may":${mayLeave}}`,
+        mayLeave: () => mayLeave,
+      };
       client.send(request, resolve);
     });
     assert.equal(answer.kind, kind);
