@@ -1,10 +1,11 @@
 // A data directory belongs to the stream driver it was made with: campaign numbers, which are in every message id, and
 // the events that wait are kept elsewhere by each. Mixing them would lose both, silently.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { StreamConfig } from "./runtime/config.ts";
+import { writeDurably } from "./runtime/durable-file.ts";
 import { EngineError } from "./runtime/errors.ts";
 
 const MARK = "stream-driver";
@@ -14,7 +15,7 @@ export function claimDataFolder(dataDir: string, driver: StreamConfig["driver"])
   const file = join(dataDir, MARK);
   const known = existsSync(file) ? readFileSync(file, "utf8").trim() : unmarked(dataDir);
   if (known === null) {
-    writeFileSync(file, `${driver}\n`, { mode: 0o600 });
+    writeDurably(file, `${driver}\n`);
     return;
   }
   if (known === driver) return;

@@ -1,9 +1,11 @@
 // Which node of a cluster this is: an id made once for the data directory, and a name for people.
 
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+
+import { writeDurably } from "./runtime/durable-file.ts";
 
 const ID_BYTES = 8;
 const ID = /^[0-9a-f]{16}$/;
@@ -22,6 +24,6 @@ function idIn(file: string): string {
   const known = existsSync(file) ? readFileSync(file, "utf8").trim() : "";
   if (ID.test(known)) return known;
   const made = randomBytes(ID_BYTES).toString("hex");
-  writeFileSync(file, `${made}\n`, { mode: 0o600 });
+  writeDurably(file, `${made}\n`);
   return made;
 }

@@ -1,7 +1,8 @@
 // `<dataDir>/admin.key`: the key with which the CLI on the same host works.
 
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
 
+import { writeDurably } from "../runtime/durable-file.ts";
 import type { KeyFile } from "./key-book.ts";
 
 const OWNER_ONLY = 0o600;
@@ -12,9 +13,5 @@ export const adminKeyFile: KeyFile = {
     chmodSync(path, OWNER_ONLY);
     return readFileSync(path, "utf8").trim();
   },
-  write: (path, key) => {
-    const draft = `${path}.new`;
-    writeFileSync(draft, `${key}\n`, { mode: OWNER_ONLY });
-    renameSync(draft, path);
-  },
+  write: (path, key) => writeDurably(path, `${key}\n`),
 };
