@@ -20,7 +20,7 @@ const EVENTS = Number(process.env["VOLLEY_CHAOS"] ?? 3_000);
 const IS_LONG = EVENTS > 10_000;
 /** Of each of the eight numbers, well below what the engines could send; events come a little faster than all limits. */
 const PER_SECOND = Number(process.env["VOLLEY_CHAOS_LIMIT"] ?? (IS_LONG ? 80 : 10));
-const POSTED_PER_SECOND = PER_SECOND * 8 * (IS_LONG ? 1.2 : 0.9);
+const POSTED_PER_SECOND = PER_SECOND * 8 * (IS_LONG ? 1.1 : 0.8);
 const NATS_DOWN_MS = IS_LONG ? 5_000 : 1_000;
 const NATS_FROZEN_MS = IS_LONG ? 20_000 : 8_000;
 const ENGINE_FROZEN_MS = IS_LONG ? 30_000 : 14_000;

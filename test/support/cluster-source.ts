@@ -60,6 +60,7 @@ interface Post {
 const ANSWER_MS_MAX = 4_000;
 const AVOIDED_MS = 1_000;
 const PAUSE_MS = 50;
+const LATE_MS_MAX = 1_000;
 
 export function startClusterSource(options: ClusterSourceOptions): ClusterSource {
   return new Source(options);
@@ -72,7 +73,7 @@ class Source implements ClusterSource {
   readonly #options: ClusterSourceOptions;
   readonly #agent: Agent;
   readonly #avoidedUntilMs = new Map<string, number>();
-  readonly #startedAtMs = performance.now();
+  #startedAtMs: number = performance.now();
   readonly #firstNumber: number;
   readonly #workers: Promise<unknown>;
   #acceptedAtMs: number = performance.now();
@@ -153,6 +154,8 @@ class Source implements ClusterSource {
     const dueAtMs = this.#startedAtMs + ((first - this.#firstNumber) / perSecond) * 1_000;
     const leftMs = dueAtMs - performance.now();
     if (leftMs > 0) await pause(leftMs);
+    // What an outage held up is not made up for.
+    else if (leftMs < -LATE_MS_MAX) this.#startedAtMs -= leftMs;
   }
 
   /** @returns whether it got its 202. */

@@ -1,10 +1,11 @@
 // A disk in a file, to cut its power: ext4 on a loop device. What its programs wrote without fsync is in the kernel's
 // memory and not yet in the file, so a copy of the file is what a machine would find after a power cut.
 
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 /** Takes no more than what is written to it. */
 const DISK_BYTES = 2 * 1024 * 1024 * 1024;
@@ -36,6 +37,11 @@ export class LoopDisk {
     leftOver.add(disk);
     disk.#mount();
     return disk;
+  }
+
+  /** Writes everything to the disk, as the kernel does by itself now and then. */
+  async sync(): Promise<void> {
+    await promisify(execFile)("sync", ["-f", this.mountPoint]);
   }
 
   /**
