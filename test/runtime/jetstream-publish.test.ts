@@ -67,12 +67,18 @@ test("an expected sequence that is another is a conflict, and nothing is stored"
   assert.deepEqual(await storedIds(link), ["a", "c"]);
 });
 
-test("a repeat of what was stored is no conflict, although the sequence went on", { skip }, async (context) => {
-  const { link } = await benchFor(context);
-  await publish(link, publication("a", { expectLastSequence: 0 }), options());
-  const repeated = await publish(link, publication("a", { expectLastSequence: 0 }), options());
-  assert.deepEqual(repeated, { kind: "stored", sequence: 1, isDuplicate: true });
-});
+test(
+  "a repeat of what was stored is known by its id, or refused by its sequence: never stored twice",
+  { skip },
+  async (context) => {
+    const { link } = await benchFor(context);
+    await publish(link, publication("a", { expectLastSequence: 0 }), options());
+    const repeated = await publish(link, publication("a", { expectLastSequence: 0 }), options());
+    // Which of the two is asked first changed between 2.9 and 2.15; a writer that expects a sequence knows both answers.
+    if (repeated.kind !== "conflict") assert.deepEqual(repeated, { kind: "stored", sequence: 1, isDuplicate: true });
+    assert.deepEqual(await storedIds(link), ["a"]);
+  },
+);
 
 test("forty at once are all stored, without a warning about listeners", { skip }, async (context) => {
   const { link } = await benchFor(context);
