@@ -4,7 +4,7 @@
 import { Worker } from "node:worker_threads";
 
 import type { PartitionProgress, SenderBlock } from "./actor/partition-deps.ts";
-import type { ClaimsFold, FromThread, ThreadCampaign, ThreadStart, ThreadStream, ToThread } from "./actor/protocol.ts";
+import type { FromThread, ThreadCampaign, ThreadStart, ThreadStream, ToThread } from "./actor/protocol.ts";
 import { type Supervisor, superviseThread } from "./actor/thread-supervisor.ts";
 import type { MessageId } from "./message/ids.ts";
 import { PARTITIONS } from "./message/partition.ts";
@@ -95,8 +95,8 @@ export class ActorThreads {
     this.#tellOwner(partition, { kind: "lost", partition });
   }
 
-  folded(fold: ClaimsFold): void {
-    this.#tellOwner(fold.partition, { kind: "folded", fold });
+  folded(partition: number): void {
+    this.#tellOwner(partition, { kind: "folded", partition });
   }
 
   /** @returns How many were queued anew; durable a moment later. */

@@ -29,6 +29,8 @@ interface Parts extends Pick<Backbone, "keys" | "store" | "limits"> {
   readonly nodeId: string;
   readonly nodeName: string;
   readonly stream: JetStreamStream;
+  /** LMDB: its outbox and the claims that were decided. */
+  readonly claimsPath: string;
   readonly news: StreamNews;
 }
 
@@ -55,9 +57,10 @@ export async function openClusterBackbone(options: BackboneOptions): Promise<Bac
   const limits = await openClusterLimits({ ...shared, path: join(dataDir, "limits") });
   shutdown.add("limits", () => limits.close());
   const news: StreamNews = { onFold: () => undefined, onSettled: () => undefined };
+  const claimsPath = join(dataDir, "stream");
   const stream = await openJetStreamStream({
     link,
-    path: join(dataDir, "stream"),
+    path: claimsPath,
     recreate: () => recreateStreams(link, settings, log),
     hasRow,
     onFold: (fold) => news.onFold(fold),
@@ -66,7 +69,7 @@ export async function openClusterBackbone(options: BackboneOptions): Promise<Bac
     clock,
   });
   shutdown.add("stream", () => stream.close());
-  return new ClusterBackbone({ options, link, nodeId, nodeName, keys, store, limits, stream, news });
+  return new ClusterBackbone({ options, link, nodeId, nodeName, keys, store, limits, stream, claimsPath, news });
 }
 
 class ClusterBackbone implements Backbone {
@@ -97,14 +100,14 @@ class ClusterBackbone implements Backbone {
       config: this.#parts.options.config.stream,
       nodeName: this.#parts.nodeName,
       leases: this.#leases,
-      folds: this.stream.folds(),
+      claimsPath: this.#parts.claimsPath,
       owned: this.#membership?.held() ?? [],
     };
   }
 
   attach(threads: ActorThreads): void {
     this.#threads = threads;
-    this.#parts.news.onFold = (fold) => threads.folded(fold);
+    this.#parts.news.onFold = ({ partition }) => threads.folded(partition);
   }
 
   async join(): Promise<void> {

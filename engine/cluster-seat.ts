@@ -12,7 +12,6 @@
 
 import type { Partition } from "./actor/partition.ts";
 import type { PartitionProgress } from "./actor/partition-deps.ts";
-import type { ClaimsFold } from "./actor/protocol.ts";
 import { waitingOf } from "./actor/campaign-memory.ts";
 import { isValid } from "./cluster/lease-validity-system.ts";
 import { type LedgerLog, openLedgerLog } from "./ledger/jetstream-ledger-log.ts";
@@ -25,6 +24,7 @@ import type { NatsLink } from "./runtime/jetstream-connection.ts";
 import { eventsStream } from "./runtime/jetstream-names.ts";
 import { isPositionHeld } from "./runtime/jetstream-tail.ts";
 import { type EventsReader, openEventsReader } from "./stream/jetstream-events-reader.ts";
+import type { ClaimsReader } from "./stream/lmdb-claims-reader.ts";
 
 export interface ClusterSeatOptions {
   readonly partition: number;
@@ -34,7 +34,7 @@ export interface ClusterSeatOptions {
   readonly nodeName: string;
   /** By partition. */
   readonly leases: Float64Array;
-  readonly fold: ClaimsFold;
+  decisionOf: ClaimsReader["decisionOf"];
   /** This node owns the partition already: the thread crashed and starts again. */
   readonly isOwned: boolean;
   /** Creates streams that are missing. */
@@ -65,7 +65,6 @@ export class ClusterSeat implements Seat {
   readonly #log: LedgerLog;
   #reader: EventsReader | null = null;
   #gate: SendGate | null = null;
-  #fold: ClaimsFold;
   #turn: Promise<void> = Promise.resolve();
   #isReportPlanned = false;
   /** This node holds the lease. */
@@ -74,10 +73,9 @@ export class ClusterSeat implements Seat {
   #changed = new Set<number>();
 
   constructor(options: ClusterSeatOptions) {
-    const { partition, link, ledger, nodeName, shared, fold } = options;
+    const { partition, link, ledger, nodeName, shared } = options;
     this.#options = options;
     this.partition = partition;
-    this.#fold = fold;
     this.#log = openLedgerLog({
       link,
       partition,
@@ -141,9 +139,9 @@ export class ClusterSeat implements Seat {
     });
   }
 
-  folded(fold: ClaimsFold): void {
-    this.#fold = { ...fold, superseded: [...this.#fold.superseded, ...fold.superseded] };
-    this.#reader?.folded(fold);
+  /** More claims are decided. */
+  folded(): void {
+    this.#reader?.folded();
   }
 
   async stop(): Promise<void> {
@@ -175,7 +173,7 @@ export class ClusterSeat implements Seat {
       link,
       partition,
       after,
-      fold: this.#fold,
+      decisionOf: this.#options.decisionOf,
       onMore: () => this.worker?.appended(),
       onRewound: () => this.#rewound(),
       log: shared.log,

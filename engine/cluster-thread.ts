@@ -8,6 +8,7 @@ import type { SharedDeps } from "./partition-seat.ts";
 import { connectNats } from "./runtime/jetstream-connection.ts";
 import { recreateStreams } from "./runtime/jetstream-streams.ts";
 import { salvage } from "./salvage.ts";
+import { openClaimsReader } from "./stream/lmdb-claims-reader.ts";
 
 export interface ClusterThread {
   readonly seats: readonly ClusterSeat[];
@@ -29,6 +30,7 @@ export async function startClusterThread(options: {
   const { log, clock } = shared;
   const link = await connectNats({ config, name: `volley-${nodeName}-actor-${threadIndex}`, log, clock });
   const leases = new Float64Array(stream.leases);
+  const claims = openClaimsReader({ path: stream.claimsPath, nowMs: () => clock.nowMs() });
   const closing = new AbortController();
   const recreate = (): Promise<void> => recreateStreams(link, config, log);
   const seats = ledgers.map(({ partition, ledger }) => {
@@ -39,7 +41,7 @@ export async function startClusterThread(options: {
       ledger,
       nodeName,
       leases,
-      fold: stream.folds.find((fold) => fold.partition === partition) ?? { partition, through: 0, superseded: [] },
+      decisionOf: (claim) => claims.decisionOf(claim),
       isOwned: stream.owned.includes(partition),
       recreate,
       report: (progress) => options.report(progress),
@@ -68,12 +70,13 @@ export async function startClusterThread(options: {
           seatOf(message.partition)?.lost();
           return;
         case "folded":
-          seatOf(message.fold.partition)?.folded(message.fold);
+          seatOf(message.partition)?.folded();
       }
     },
     close: async () => {
       closing.abort();
       await link.close();
+      await claims.close();
     },
   };
 }

@@ -33,19 +33,11 @@ export type ThreadStream =
       readonly nodeName: string;
       /** Until when this node may send for a partition (cluster/lease-validity-system.ts). */
       readonly leases: SharedArrayBuffer;
-      /** What is known of claims when the thread starts; news comes as messages. */
-      readonly folds: readonly ClaimsFold[];
+      /** The environment in which the claims are decided (stream/lmdb-claims-reader.ts). */
+      readonly claimsPath: string;
       /** Partitions that this node owns when the thread starts. */
       readonly owned: readonly number[];
     };
-
-/** How far the claims of a partition's stream are decided, and whose claims lost. */
-export interface ClaimsFold {
-  readonly partition: number;
-  /** The stream's sequence; 0 for none. */
-  readonly through: number;
-  readonly superseded: readonly MessageId[];
-}
 
 /** A campaign, or the memory of one: numbers stay known after a deletion, so that waiting messages can be ended. */
 export type ThreadCampaign =
@@ -76,7 +68,8 @@ export type ToThread =
   | { readonly kind: "release"; readonly partition: number }
   /** Another node owns it: nothing of it may leave any more. */
   | { readonly kind: "lost"; readonly partition: number }
-  | { readonly kind: "folded"; readonly fold: ClaimsFold }
+  /** More claims of the partition are decided. */
+  | { readonly kind: "folded"; readonly partition: number }
   | { readonly kind: "stop" };
 
 export type FromThread =

@@ -2,7 +2,8 @@
 // memory, so that the partition can read it at its own pace and without waiting. JetStream keeps the rest.
 //
 // An envelope with claims is given out once they are decided on this node, and nothing behind it before; events that lost
-// their key are left out. So no event is sent whose key another one holds.
+// their key are left out. So no event is sent whose key another one holds. What is decided is asked by claim and message
+// id, not by sequence: this reader and the one that decides may be served by different replicas (lmdb-claims-reader.ts).
 
 import { decodeEnvelope, encodeEnvelope } from "../message/envelope.ts";
 import type { MessageId } from "../message/ids.ts";
@@ -12,15 +13,16 @@ import { eventsStream } from "../runtime/jetstream-names.ts";
 import { lastSequence, openTail, type StreamPosition, type Tail, type TailEntry } from "../runtime/jetstream-tail.ts";
 import type { Log } from "../runtime/log.ts";
 import { frameClaims, frameEnvelope, frameHasClaims } from "./envelope-frame.ts";
-import type { FoldNews } from "./jetstream-claims-fold.ts";
+import type { Claim } from "./claim.ts";
+import type { ClaimDecision } from "./lmdb-claims-reader.ts";
 
 export interface EventsReaderOptions {
   readonly link: NatsLink;
   readonly partition: number;
   /** What the ledger holds: the reader begins behind it. */
   readonly after: StreamPosition;
-  /** All that is decided so far; later news through {@link EventsReader.folded}. */
-  readonly fold: FoldNews;
+  /** What is decided so far; {@link EventsReader.folded} says that it may be more. */
+  decisionOf(claim: Claim): ClaimDecision;
   /** Envelopes delivered and not acknowledged: what is held in memory. Default {@link UNACKED_MAX}. */
   readonly unackedMax?: number;
   /** There is more to read than at the last call. */
@@ -45,7 +47,8 @@ export interface EventsReader {
    * envelopes, or with the one that reaches `bytesMax`. Whatever is not acknowledged can be read again.
    */
   read(afterSequence: number, bounds?: { readonly itemsMax: number; readonly bytesMax: number }): readonly ReadEvents[];
-  folded(news: FoldNews): void;
+  /** More claims are decided. */
+  folded(): void;
   /** Nats-Msg-Id of an entry that was read and is not acknowledged, of the last acknowledged, or of `after`. */
   idAt(sequence: number): string;
   /** The ledger holds everything up to here. */
@@ -58,8 +61,6 @@ export interface EventsReader {
 /** At 256 KiB an envelope and 8 partitions: 256 MiB at the very most, a few usually. */
 const UNACKED_MAX = 128;
 const READ_BOUNDS = { itemsMax: 16, bytesMax: 1_048_576 };
-/** One hour more than the stream keeps events. */
-const SUPERSEDED_KEPT_MS = 74 * 3_600_000;
 
 export async function openEventsReader(options: EventsReaderOptions): Promise<EventsReader> {
   const { link, partition } = options;
@@ -71,22 +72,21 @@ export async function openEventsReader(options: EventsReaderOptions): Promise<Ev
 class PartitionReader implements EventsReader {
   readonly head: number;
   readonly #options: EventsReaderOptions;
-  /** By id, when this reader was told; oldest first. */
-  readonly #superseded = new Map<MessageId, number>();
-  #through: number;
+  /** Of the delivered envelopes with claims that are decided: their events that lost. By sequence. */
+  readonly #lost = new Map<number, ReadonlySet<MessageId>>();
   /** Delivered and not acknowledged, oldest first. */
   #entries: TailEntry[] = [];
   /** The last acknowledged. */
   #acked: StreamPosition;
   #tail: Tail | null = null;
+  /** A read ended before an envelope whose claims were not decided. */
+  #isWaiting = false;
   #isClosed = false;
 
   constructor(options: EventsReaderOptions, head: number) {
     this.#options = options;
     this.head = head;
     this.#acked = options.after;
-    this.#through = options.fold.through;
-    this.#supersede(options.fold.superseded);
   }
 
   async open(): Promise<void> {
@@ -117,18 +117,18 @@ class PartitionReader implements EventsReader {
     for (let index = this.#indexAfter(afterSequence); index < this.#entries.length; index++) {
       const entry = this.#entries[index];
       if (entry === undefined || found.length >= itemsMax || bytesFound >= bytesMax || this.#waits(entry)) break;
-      const bytes = this.#envelopeOf(entry.bytes);
+      const bytes = this.#envelopeOf(entry);
       found.push({ sequence: entry.sequence, bytes });
       bytesFound += bytes.length;
     }
     return found;
   }
 
-  folded({ through, superseded }: FoldNews): void {
-    const waited = this.#entries.find((entry) => this.#waits(entry));
-    this.#supersede(superseded);
-    this.#through = through;
-    if (waited !== undefined && !this.#waits(waited) && !this.#isClosed) this.#options.onMore();
+  folded(): void {
+    // Only what was asked for and had to wait: the first envelope that waits holds up all behind it.
+    if (!this.#isWaiting || this.#isClosed) return;
+    this.#isWaiting = false;
+    this.#options.onMore();
   }
 
   idAt(sequence: number): string {
@@ -142,7 +142,7 @@ class PartitionReader implements EventsReader {
     const last = this.#entries[count - 1];
     if (last === undefined) return;
     this.#acked = { sequence: last.sequence, id: last.id };
-    this.#entries.splice(0, count);
+    for (const { sequence } of this.#entries.splice(0, count)) this.#lost.delete(sequence);
     this.#tail?.ack(last.sequence);
   }
 
@@ -159,7 +159,25 @@ class PartitionReader implements EventsReader {
   }
 
   #waits({ sequence, bytes }: TailEntry): boolean {
-    return sequence > this.#through && frameHasClaims(bytes);
+    if (!frameHasClaims(bytes) || this.#lost.has(sequence)) return false;
+    const lost = this.#lostOf(frameClaims(bytes));
+    this.#isWaiting = lost === null;
+    if (lost !== null) this.#lost.set(sequence, lost);
+    return lost === null;
+  }
+
+  /** Null: not all of them are decided. An event's first claim decides about it. */
+  #lostOf(claims: readonly Claim[]): ReadonlySet<MessageId> | null {
+    const lost = new Set<MessageId>();
+    let current: MessageId | null = null;
+    for (const claim of claims) {
+      if (claim.messageId === current) continue;
+      current = claim.messageId;
+      const decision = this.#options.decisionOf(claim);
+      if (decision === "undecided") return null;
+      if (decision === "superseded") lost.add(claim.messageId);
+    }
+    return lost;
   }
 
   /** Of the first entry behind a sequence: at most a few dozen are in front, and mostly none. */
@@ -168,26 +186,12 @@ class PartitionReader implements EventsReader {
     return index === -1 ? this.#entries.length : index;
   }
 
-  #envelopeOf(frame: Uint8Array): Uint8Array {
+  #envelopeOf({ sequence, bytes: frame }: TailEntry): Uint8Array {
     const bytes = frameEnvelope(frame);
-    if (this.#superseded.size === 0 || !frameHasClaims(frame)) return bytes;
-    if (!frameClaims(frame).some(({ messageId }) => this.#superseded.has(messageId))) return bytes;
+    const lost = this.#lost.get(sequence);
+    if (lost === undefined || lost.size === 0) return bytes;
     const envelope = decodeEnvelope(bytes);
     if (envelope.kind !== "events") return bytes;
-    const events = envelope.events.filter(({ messageId }) => !this.#superseded.has(messageId));
-    return encodeEnvelope({ kind: "events", events });
-  }
-
-  #supersede(ids: readonly MessageId[]): void {
-    if (ids.length === 0) return;
-    const nowMs = this.#options.clock.nowMs();
-    for (const id of ids) {
-      this.#superseded.delete(id);
-      this.#superseded.set(id, nowMs);
-    }
-    for (const [id, atMs] of this.#superseded) {
-      if (atMs >= nowMs - SUPERSEDED_KEPT_MS) return;
-      this.#superseded.delete(id);
-    }
+    return encodeEnvelope({ kind: "events", events: envelope.events.filter(({ messageId }) => !lost.has(messageId)) });
   }
 }

@@ -269,6 +269,9 @@ export class JetStreamOutbox {
   }
 
   async #verifyAll(): Promise<void> {
+    // What seemed lost and was published again may be settled by now, although nothing more comes.
+    for (const { partition, through, published } of this.#partitions)
+      if (published.size > 0) this.settle(partition, through);
     await Promise.all(this.#partitions.map((outbox) => this.#verify(outbox)));
     if (!this.#options.signal.aborted) this.#verifyLater();
   }

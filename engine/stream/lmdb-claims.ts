@@ -77,7 +77,7 @@ export class LmdbClaims {
     const newest = claims.at(-1);
     if (newest !== undefined) this.#expireBefore(hourOf(newest.atMs) - HOURS_KEPT);
     return claims.map((claim) => ({
-      key: rowKey(hourOf(claim.atMs), claim.key),
+      key: rowKeyOf(claim),
       value: encodeClaimValue(claim),
     }));
   }
@@ -175,6 +175,11 @@ export class LmdbClaims {
 
 function hourOf(atMs: number): number {
   return Math.floor(atMs / HOUR_MS);
+}
+
+/** Where a claim is stored. */
+export function rowKeyOf(claim: Claim): Buffer {
+  return rowKey(hourOf(claim.atMs), claim.key);
 }
 
 /** 4 bytes of hour, big-endian so that hours sort, then the 16 bytes of the key. */

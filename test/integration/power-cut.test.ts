@@ -235,12 +235,12 @@ async function timeline(workspace: Workspace, key: string, messageId: string): P
 }
 
 async function untilNothingWaits(workspace: Workspace, key: string, deadlineMs: number): Promise<void> {
-  await until(
-    "nothing waits",
-    async () => {
-      const stats = await Promise.all(CAMPAIGNS.map((id) => ask(workspace, key, `/api/campaigns/${id}/stats`)));
-      return stats.every((text) => (JSON.parse(text) as { waiting: number }).waiting === 0);
-    },
-    deadlineMs,
-  );
+  let stats: readonly string[] = [];
+  const nothingWaits = async (): Promise<boolean> => {
+    stats = await Promise.all(CAMPAIGNS.map((id) => ask(workspace, key, `/api/campaigns/${id}/stats`)));
+    return stats.every((text) => (JSON.parse(text) as { waiting: number }).waiting === 0);
+  };
+  await until("nothing waits", nothingWaits, deadlineMs).catch((error: unknown) => {
+    throw new Error(`messages wait on: ${stats.join("\n")}`, { cause: error });
+  });
 }

@@ -8,6 +8,7 @@ import { ensureStreams } from "../../engine/runtime/jetstream-streams.ts";
 import type { StreamPosition } from "../../engine/runtime/jetstream-tail.ts";
 import { systemClock } from "../../engine/runtime/system-clock.ts";
 import { type EventsReader, openEventsReader } from "../../engine/stream/jetstream-events-reader.ts";
+import { type ClaimsReader, openClaimsReader } from "../../engine/stream/lmdb-claims-reader.ts";
 import { type FoldNews, type JetStreamStream, openJetStreamStream } from "../../engine/stream/jetstream-stream.ts";
 import { connectTo, keptLog, type LogLine, streamConfig } from "../runtime/jetstream-settings.ts";
 import { ActorLedger } from "./stream-reading.ts";
@@ -30,7 +31,7 @@ export interface ClusterNode {
   readonly lines: readonly LogLine[];
   /** Partitions whose readers found the stream rewound. */
   readonly rewound: number[];
-  reader(partition: number, after?: StreamPosition): Promise<EventsReader>;
+  reader(partition: number, after?: StreamPosition, decisionOf?: ClaimsReader["decisionOf"]): Promise<EventsReader>;
   stop(): Promise<void>;
 }
 
@@ -53,12 +54,13 @@ export async function startNode(options: NodeOptions): Promise<ClusterNode> {
     recreate: () => ensureStreams(link, config, log),
     hasRow: (id) => ledgers.some(({ rows }) => rows.has(id)),
     onFold: (news: FoldNews) => {
-      for (const [reader, partition] of readers) if (partition === news.partition) reader.folded(news);
+      for (const [reader, partition] of readers) if (partition === news.partition) reader.folded();
     },
     onSettled: (ids) => void settled.push(...ids),
     log,
     clock: systemClock,
   });
+  const claims = openClaimsReader({ path, nowMs: () => systemClock.nowMs() });
   return {
     link,
     stream,
@@ -66,15 +68,14 @@ export async function startNode(options: NodeOptions): Promise<ClusterNode> {
     settled,
     lines,
     rewound,
-    async reader(partition, after = { sequence: 0, id: "" }) {
-      const fold = stream.folds()[partition] ?? { partition, through: 0, superseded: [] };
+    async reader(partition, after = { sequence: 0, id: "" }, decisionOf = (claim) => claims.decisionOf(claim)) {
       const onRewound = (): void => void rewound.push(partition);
       const onMore = (): void => undefined;
       const reader = await openEventsReader({
         link,
         partition,
         after,
-        fold,
+        decisionOf,
         onMore,
         onRewound,
         log,
@@ -82,12 +83,12 @@ export async function startNode(options: NodeOptions): Promise<ClusterNode> {
       });
       readers.set(reader, partition);
       // What was decided while it opened.
-      const now = stream.folds()[partition];
-      if (now !== undefined) reader.folded(now);
+      reader.folded();
       return reader;
     },
     async stop() {
       await Promise.all([...readers.keys()].map((reader) => reader.close()));
+      await claims.close();
       await stream.close();
       await link.close();
     },

@@ -8,6 +8,7 @@ import { after, describe, test } from "node:test";
 
 import { eventsStream } from "../../engine/runtime/jetstream-names.ts";
 import { type NatsServer, startNatsServer, withoutNats } from "../support/nats-server.ts";
+import type { ClaimDecision } from "../../engine/stream/lmdb-claims-reader.ts";
 import { until } from "../support/until.ts";
 import { claimingEnvelope, envelopeOf, eventIds, idOf, keyOf, range } from "./envelopes.ts";
 import { type ClusterNode, type NodeOptions, startNode } from "./jetstream-node.ts";
@@ -323,15 +324,17 @@ describe("a reader of events", { skip: withoutNats }, () => {
     await node.stream.append([envelopeOf([1])]);
     await node.stream.append([claimingEnvelope("k", 2)]);
     await node.stream.append([envelopeOf([3])]);
-    const reader = await node.reader(0);
-    await until("all is here", () => reader.read(0).length === 3);
-    reader.folded({ partition: 0, through: 1, superseded: [] });
+    let decision: ClaimDecision = "undecided";
+    const reader = await node.reader(0, undefined, () => decision);
+    await until("the first is here", () => reader.read(0).length === 1);
     assert.deepEqual(
       reader.read(0).map(({ sequence }) => sequence),
       [1],
     );
     assert.deepEqual(reader.read(1), []);
-    reader.folded({ partition: 0, through: 2, superseded: [idOf(2)] });
+    decision = "superseded";
+    reader.folded();
+    await until("all is here", () => reader.read(0).length === 3);
     assert.deepEqual(
       reader.read(0).map(({ sequence, bytes }) => [sequence, eventIds(bytes)]),
       [
