@@ -92,15 +92,18 @@ export class ClusterSeat implements Seat {
   }
 
   async start(): Promise<void> {
-    const started = this.#turn.then(async () => {
-      await this.#log.reconcile();
-      await this.#log.follow();
-    });
+    const started = this.#catchUp(this.#turn);
     // What is asked for meanwhile waits.
     this.#turn = started.catch(() => undefined);
     await started;
     this.#copied(this.#options.ledger.campaignStates().map(({ campaignNumber }) => campaignNumber));
     if (this.#options.isOwned) this.own();
+  }
+
+  async #catchUp(before: Promise<void>): Promise<void> {
+    await before;
+    await this.#log.reconcile();
+    await this.#log.follow();
   }
 
   own(): void {

@@ -46,7 +46,7 @@ export interface NatsCluster {
 }
 
 /** The server that tests use: the one the test command found (scripts/nats-server.mjs), or where it would have looked. */
-export function natsServerPath(): string | null {
+function natsServerPath(): string | null {
   const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
   const folders = [...path, ...SYSTEM_FOLDERS, ...CACHE_FOLDERS].map((folder) => join(folder, "nats-server"));
   const named = process.env["VOLLEY_NATS_SERVER"] ?? "";
