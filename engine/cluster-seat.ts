@@ -54,6 +54,8 @@ export interface ClusterSeatOptions {
 const GATE_LOOK_MS = 20;
 /** Until the next try to take the partition up, when one failed. */
 const RETRY_MS = 1_000;
+/** How long a partition that is given up waits for a connection that is away. */
+const UNCONNECTED_MS_MAX = 3_000;
 /** Between two reports of what was copied. */
 const REPORT_EVERY_MS = 200;
 const FROM_THE_BEGINNING = { sequence: 0, id: "" };
@@ -63,6 +65,8 @@ export class ClusterSeat implements Seat {
   worker: Partition | null = null;
   readonly #options: ClusterSeatOptions;
   readonly #log: LedgerLog;
+  /** Aborted when the partition is not to be taken up any more. */
+  #taking = new AbortController();
   #reader: EventsReader | null = null;
   #gate: SendGate | null = null;
   #turn: Promise<void> = Promise.resolve();
@@ -108,6 +112,7 @@ export class ClusterSeat implements Seat {
 
   own(): void {
     this.#isOwned = true;
+    this.#taking = new AbortController();
     this.#inTurn(async () => {
       if (this.worker !== null || !this.#isOwned) return;
       await this.#log.takeUp();
@@ -119,9 +124,10 @@ export class ClusterSeat implements Seat {
   /** Resolves once another node may take the partition up. */
   async release(): Promise<void> {
     this.#isOwned = false;
+    this.#stopTaking();
     this.#inTurn(async () => {
       if (this.worker === null) return;
-      await this.worker.stop();
+      await this.#finish(this.worker);
       await this.#getUp();
       this.#followOn();
       this.#options.shared.log.info("partition.released", { partition: this.partition });
@@ -132,6 +138,7 @@ export class ClusterSeat implements Seat {
   /** Another node owns the partition. */
   lost(): void {
     this.#isOwned = false;
+    this.#stopTaking();
     this.#gate?.close();
     this.worker?.abandon();
     this.#inTurn(async () => {
@@ -149,15 +156,39 @@ export class ClusterSeat implements Seat {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    const working = this.worker?.stop();
+    this.#isOwned = false;
+    this.#stopTaking();
+    // Who does not work has nothing to write any more.
+    if (this.worker === null) await this.#log.close();
     this.#inTurn(async () => {
-      await working;
-      await this.worker?.stop();
+      if (this.worker !== null) await this.#finish(this.worker);
       await this.#getUp();
     });
     await this.#turn;
     await this.#log.close();
     await this.#options.ledger.close();
+  }
+
+  /** A partition that is being taken up does not wait for servers any more. */
+  #stopTaking(): void {
+    this.#taking.abort();
+    if (this.worker === null) this.#log.release();
+  }
+
+  /** In good order, unless the connection stays away: then its last changes cannot be written, here or elsewhere. */
+  async #finish(worker: Partition): Promise<void> {
+    const { link, shared } = this.#options;
+    const giveUp = (): void => {
+      if (!link.isConnected()) worker.abandon();
+    };
+    let cancel = shared.clock.after(UNCONNECTED_MS_MAX, giveUp);
+    const forget = link.onChange(() => {
+      cancel();
+      cancel = shared.clock.after(UNCONNECTED_MS_MAX, giveUp);
+    });
+    await worker.stop();
+    cancel();
+    forget();
   }
 
   /** Begins where this table ends; from the stream's beginning when the stream is not what it was. */
@@ -181,6 +212,7 @@ export class ClusterSeat implements Seat {
       onRewound: () => this.#rewound(),
       log: shared.log,
       clock: shared.clock,
+      signal: this.#taking.signal,
     });
     const gate = new SendGate(() => isValid(leases, partition), shared.clock);
     this.#reader = reader;
@@ -239,7 +271,7 @@ export class ClusterSeat implements Seat {
   #rewound(): void {
     this.#inTurn(async () => {
       if (this.worker === null) return;
-      await this.worker.stop();
+      await this.#finish(this.worker);
       this.#gate?.close();
       await this.#reader?.close();
       this.worker = null;

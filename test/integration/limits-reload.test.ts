@@ -70,10 +70,10 @@ test("a saved volley.yaml changes the limits without a restart, one with a fault
 
 test("on several nodes the newest saved file counts on all of them", { skip: withoutNats }, async (context) => {
   const nats = await startNatsServer();
-  context.after(() => nats.stop());
   const stream = { driver: "jetstream", servers: [nats.url] };
   const one = await startEngineFor(context, { stream });
   const other = await startEngineFor(context, { stream });
+  context.after(() => nats.stop());
   save(one, { messagesPerSecond: 80, triggersPerSecond: 700 });
   const wanted = { messagesPerSecond: 80, triggersPerSecond: "700" };
   await untilLimits(one, wanted);

@@ -24,6 +24,8 @@ export interface RunningEngine {
   readonly key: string;
   /** Stops the engine and starts it again on the same data. */
   restart(): Promise<void>;
+  /** False between the two halves of a restart. */
+  isRunning(): boolean;
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
   getJson<Value>(path: string): Promise<Value>;
   csv(campaignId: string): Promise<Record<string, string>[]>;
@@ -55,6 +57,7 @@ export async function runEngine(
     await simulator.close();
     throw error;
   });
+  let isRunning = true;
   const authorisation = { "x-api-key": engine.adminKey };
 
   const getJson = async <Value>(path: string): Promise<Value> => {
@@ -68,8 +71,11 @@ export async function runEngine(
     key: engine.adminKey,
     restart: async () => {
       await engine.stop();
+      isRunning = false;
       engine = await start();
+      isRunning = true;
     },
+    isRunning: () => isRunning,
     post: async (path, body, headers = {}) =>
       fetch(`${workspace.url}${path}`, {
         method: "POST",
