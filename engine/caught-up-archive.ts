@@ -5,7 +5,7 @@
 import type { MessageArchive } from "./api/operators-api-deps.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
 import { decodeMessageId } from "./message/ids.ts";
-import type { Clock } from "./runtime/clock.ts";
+import { type Clock, passed } from "./runtime/clock.ts";
 import type { Stream } from "./stream/stream.ts";
 
 /** An actor thread that is further behind is overloaded or restarting: then what is there is shown. */
@@ -46,6 +46,6 @@ async function caughtUp({ stream, ledgers, clock }: CatchUpDeps, partition: numb
   const sequence = stream.lastSequence(partition);
   const endMs = clock.monotonicMs() + WAIT_MS_MAX;
   while (ledger.cursor() < sequence && clock.monotonicMs() < endMs) {
-    await new Promise<void>((resolve) => void clock.after(LOOK_EVERY_MS, resolve));
+    await passed(clock, LOOK_EVERY_MS);
   }
 }

@@ -3,7 +3,7 @@
 import { jetstream, JetStreamApiError, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 
-import type { Clock } from "../runtime/clock.ts";
+import { type Clock, passed } from "../runtime/clock.ts";
 import { EngineError, messageOf } from "../runtime/errors.ts";
 import type { NatsLink } from "../runtime/jetstream-connection.ts";
 import { clusterBucket } from "../runtime/jetstream-names.ts";
@@ -147,7 +147,7 @@ export class ClusterBucket {
       await Promise.race([abandoned, this.#watchOnce(generation, onNews, abandoned)]);
       this.#stopWatch = null;
       // oxlint-disable-next-line no-await-in-loop -- a pause, lest a fault make a busy loop
-      if (!this.#isClosed) await this.#pause(WATCH_PAUSE_MS);
+      if (!this.#isClosed) await passed(this.#clock, WATCH_PAUSE_MS);
     }
   }
 
@@ -163,12 +163,6 @@ export class ClusterBucket {
       if (this.#isClosed || generation !== this.#watchGeneration || !this.#link.isConnected()) return;
       this.#log.warn("cluster.watch.failed", { message: messageOf(error) });
     }
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.after(delayMs, resolve);
-    });
   }
 }
 

@@ -8,3 +8,8 @@ export interface Clock {
   /** Calls once after `delayMs`; the returned function cancels. */
   after(delayMs: number, call: () => void): () => void;
 }
+
+/** Resolves once `delayMs` have passed. */
+export function passed(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(delayMs, resolve));
+}

@@ -2,7 +2,7 @@
 // can fall silent, and a server that came back from a power cut without its tail goes on with the lower revisions as if
 // nothing had been.
 
-import type { Clock } from "./clock.ts";
+import { type Clock, passed } from "./clock.ts";
 import type { Bucket, BucketEntry } from "./jetstream-bucket.ts";
 
 export interface BucketWatchOptions<Value> {
@@ -69,7 +69,7 @@ export class BucketWatch<Value> {
       if (!this.#isOpen) throw new Error("the connection broke");
       if (clock.monotonicMs() - this.#heard.onMs > STALLED_MS) throw new Error("the watch says nothing");
       // oxlint-disable-next-line no-await-in-loop -- the entries come one by one
-      await this.#passed(LOOK_EVERY_MS);
+      await passed(this.#options.clock, LOOK_EVERY_MS);
     }
     // The newest message may have been deleted by hand; then the watch never tells it.
     if (this.#heard.revision < lastRevision) this.#heard = { ...this.#heard, revision: lastRevision, atMs: lastAtMs };
@@ -94,7 +94,7 @@ export class BucketWatch<Value> {
     while (this.#heard.revision < state.lastRevision) {
       if (!this.#isOpen || clock.monotonicMs() > endMs) return false;
       // oxlint-disable-next-line no-await-in-loop -- the watch is a moment behind
-      await this.#passed(LOOK_EVERY_MS);
+      await passed(this.#options.clock, LOOK_EVERY_MS);
     }
     return this.#heard.revision > state.lastRevision || Math.abs(this.#heard.atMs - state.lastAtMs) <= SAME_TIME_MS;
   }
@@ -129,9 +129,5 @@ export class BucketWatch<Value> {
     if (revision < this.revisionOf(key)) return;
     this.#revisions.set(key, revision);
     this.#options.onEntry(entry);
-  }
-
-  #passed(delayMs: number): Promise<void> {
-    return new Promise((resolve) => void this.#options.clock.after(delayMs, resolve));
   }
 }

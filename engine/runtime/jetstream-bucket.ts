@@ -7,7 +7,7 @@ import type { JetStreamManager } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import { errors, headers } from "@nats-io/transport-node";
 
-import type { Clock } from "./clock.ts";
+import { type Clock, passed } from "./clock.ts";
 import { EngineError, messageOf } from "./errors.ts";
 import type { NatsLink } from "./jetstream-connection.ts";
 import { isUnheard } from "./jetstream-fault.ts";
@@ -152,7 +152,7 @@ export class Bucket<Value> {
   }
 
   async #remake(): Promise<void> {
-    await new Promise<void>((resolve) => void this.#clock.after(REMAKE_AFTER_MS, resolve));
+    await passed(this.#clock, REMAKE_AFTER_MS);
     if ((await this.state()) === null) await this.ensure();
   }
 

@@ -10,7 +10,7 @@ import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import { connect, credsAuthenticator, errors, nkeyAuthenticator } from "@nats-io/transport-node";
 import type { Authenticator, NatsConnection, NodeConnectionOptions, Status } from "@nats-io/transport-node";
 
-import type { Clock } from "./clock.ts";
+import { type Clock, passed } from "./clock.ts";
 import type { StreamConfig } from "./config.ts";
 import { EngineError, messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -320,10 +320,4 @@ function timeout(clock: Clock, delayMs: number): { readonly happened: Promise<nu
     resolve = settle;
   });
   return { happened, cancel: clock.after(delayMs, () => resolve(null)) };
-}
-
-function passed(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    clock.after(delayMs, resolve);
-  });
 }

@@ -13,6 +13,7 @@ import type { NatsLink } from "./jetstream-connection.ts";
 import { isUnheard, missingRight } from "./jetstream-fault.ts";
 import { claimsSubject, eventsStream, eventsSubject, ledgerStream, ledgerSubject } from "./jetstream-names.ts";
 import type { Log } from "./log.ts";
+import { passed } from "./clock.ts";
 import { systemClock } from "./system-clock.ts";
 
 const HOUR_MS = 3_600_000;
@@ -121,7 +122,7 @@ function wantedStreams(config: StreamConfig): WantedStream[] {
  */
 export async function recreateStreams(link: NatsLink, config: StreamConfig, log: Log): Promise<void> {
   log.error("streams.missing", { servers: config.servers });
-  await new Promise<void>((resolve) => void systemClock.after(RECREATE_PAUSE_MS, resolve));
+  await passed(systemClock, RECREATE_PAUSE_MS);
   await ensureStreams(link, config, log);
 }
 
@@ -155,7 +156,7 @@ async function ensure(ensuring: Ensuring): Promise<Ensured> {
       loggedAtMs = nowMs;
       log.warn("streams.waiting", { stream: stream.name, reason, waitedMs });
     }
-    await new Promise<void>((resolve) => void systemClock.after(PAUSE_MS, resolve));
+    await passed(systemClock, PAUSE_MS);
   }
 }
 

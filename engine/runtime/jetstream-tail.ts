@@ -12,7 +12,7 @@
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { Empty } from "@nats-io/transport-node";
 
-import type { Clock } from "./clock.ts";
+import { type Clock, passed } from "./clock.ts";
 import { EngineError, messageOf } from "./errors.ts";
 import type { NatsLink } from "./jetstream-connection.ts";
 import { createTailConsumer, deleteTailConsumer } from "./jetstream-tail-consumer.ts";
@@ -297,7 +297,7 @@ class StreamTail implements Tail {
     const newest = await this.#manager.streams.getMessage(stream, { last_by_subj: filterSubject ?? ">" });
     if (newest === null || newest.seq <= sequence) return false;
     // It may be on its way, or stored this very moment.
-    await new Promise<void>((resolve) => clock.after(HEARTBEAT_MS_MIN, resolve));
+    await passed(clock, HEARTBEAT_MS_MIN);
     return this.#position.sequence === sequence;
   }
 

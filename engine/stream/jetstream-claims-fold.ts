@@ -5,11 +5,11 @@
 // messages: on a stream that was rewound the fold starts again at the first message and finds its own decisions.
 //
 // A server that comes back may have given a decided sequence to another message. So with each loss of the connection
-// readers are told that nothing is decided, until the stream was looked at again.
+// reading begins again, at the last position that the stream still holds.
 
 import type { MessageId } from "../message/ids.ts";
 import { PARTITIONS } from "../message/partition.ts";
-import type { Clock } from "../runtime/clock.ts";
+import { type Clock, passed } from "../runtime/clock.ts";
 import { messageOf } from "../runtime/errors.ts";
 import type { NatsLink } from "../runtime/jetstream-connection.ts";
 import { claimsSubject, eventsStream } from "../runtime/jetstream-names.ts";
@@ -188,7 +188,7 @@ export class ClaimsFold {
       } catch (error) {
         if (signal.aborted) return;
         log.warn("claims.unreadable", { partition: fold.partition, reason: messageOf(error) });
-        await new Promise<void>((resolve) => clock.after(REOPEN_PAUSE_MS, resolve));
+        await passed(clock, REOPEN_PAUSE_MS);
       }
     }
   }

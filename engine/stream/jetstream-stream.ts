@@ -12,7 +12,7 @@ import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 
 import type { MessageId } from "../message/ids.ts";
-import type { Clock } from "../runtime/clock.ts";
+import { type Clock, passed } from "../runtime/clock.ts";
 import { EngineError, messageOf } from "../runtime/errors.ts";
 import type { NatsLink } from "../runtime/jetstream-connection.ts";
 import type { PublishResult } from "../runtime/jetstream-publish.ts";
@@ -232,7 +232,7 @@ class ClusterStream implements JetStreamStream {
     }
     this.#full = `NATS JetStream has no room: ${reason}.`;
     this.#options.log.warn("stream.full", { envelopes: refused.length, reason });
-    await new Promise<void>((resolve) => this.#options.clock.after(FULL_PAUSE_MS, resolve));
+    await passed(this.#options.clock, FULL_PAUSE_MS);
     if (this.#closing.signal.aborted) throw closedError();
   }
 }
