@@ -7,6 +7,7 @@
 
 import { Pool } from "undici";
 
+import type { SendRoute } from "../message/verdict.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { CloudApiExchange } from "./cloud-api-exchange.ts";
 import type { ExchangeKeeper } from "./cloud-api-exchange.ts";
@@ -29,6 +30,8 @@ export interface SendRequest {
   readonly accessToken: string;
   /** The JSON of the Cloud API's message. */
   readonly body: string;
+  /** The door for it; the body is the same at both. Default `messages`. */
+  readonly route?: SendRoute;
   /** Asked in the same breath as the request is written; false holds it back (`unreachable`). Default: it may. */
   mayLeave?(): boolean;
 }
@@ -59,7 +62,7 @@ const SENDABLE_TOKEN = /^[\x21-\x7e]+$/;
 /** What all messages of one sender have in common. */
 interface Target {
   readonly accessToken: string;
-  readonly path: string;
+  readonly paths: Readonly<Record<SendRoute, string>>;
   readonly headers: string[];
 }
 
@@ -118,7 +121,7 @@ class PooledClient implements CloudApiClient, ExchangeKeeper {
     this.#pool.dispatch(
       {
         method: "POST",
-        path: target.path,
+        path: target.paths[request.route ?? "messages"],
         headers: target.headers,
         body: request.body,
         idempotent: false,
@@ -167,9 +170,10 @@ class PooledClient implements CloudApiClient, ExchangeKeeper {
     if (known !== undefined && known.accessToken === request.accessToken) return known;
     if (!SENDABLE_TOKEN.test(request.accessToken)) return null;
     if (this.#targets.size >= TARGETS_MAX) this.#targets.clear();
+    const number = `${this.#pathPrefix}${encodeURIComponent(request.phoneNumberId)}`;
     const target: Target = {
       accessToken: request.accessToken,
-      path: `${this.#pathPrefix}${encodeURIComponent(request.phoneNumberId)}/messages`,
+      paths: { messages: `${number}/messages`, marketing_messages: `${number}/marketing_messages` },
       headers: ["authorization", `Bearer ${request.accessToken}`, "content-type", "application/json"],
     };
     this.#targets.set(request.phoneNumberId, target);

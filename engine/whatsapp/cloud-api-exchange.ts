@@ -13,6 +13,9 @@ import { lostReason, unreachableReason } from "./connection-fault.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import type { SendAnswer } from "./send-answer.ts";
 
+/** Of the account's usage, for the log: one account's takes 150 characters. */
+const USAGE_LENGTH_MAX = 512;
+
 /** The client that keeps the deadlines. */
 export interface ExchangeKeeper {
   started(exchange: CloudApiExchange): void;
@@ -30,6 +33,7 @@ export class CloudApiExchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | null = null;
   #httpStatus = 0;
   #retryAfterMs: number | null = null;
+  #usage = "";
   /** Nearly every answer is one chunk. */
   #firstChunk: Buffer | null = null;
   #moreChunks: Buffer[] | null = null;
@@ -63,6 +67,7 @@ export class CloudApiExchange implements Dispatcher.DispatchHandler {
     this.#httpStatus = httpStatus;
     const retryAfter = headers["retry-after"];
     this.#retryAfterMs = retryAfter === undefined ? null : retryAfterMs(retryAfter, this.#keeper.nowMs());
+    if (httpStatus >= 400) this.#usage = String(headers["x-business-use-case-usage"] ?? "").slice(0, USAGE_LENGTH_MAX);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -76,6 +81,7 @@ export class CloudApiExchange implements Dispatcher.DispatchHandler {
       httpStatus: this.#httpStatus,
       body: this.#body(),
       retryAfterMs: this.#retryAfterMs,
+      ...(this.#usage !== "" && { usage: this.#usage }),
     });
   }
 

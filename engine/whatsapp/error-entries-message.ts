@@ -1,12 +1,27 @@
 // Errors of sending and delivering a message: recipients, limits, number and account of the sender.
 
-import { BLOCKED_ACCOUNT, BLOCKED_NUMBER, BLOCKED_TEMPLATE, BLOCKED_TOKEN, MAINTENANCE } from "./error-entry.ts";
-import { REJECTED, THROTTLED_NUMBER, THROTTLED_PAIR, TRANSIENT } from "./error-entry.ts";
+import {
+  BLOCKED_ACCOUNT,
+  BLOCKED_COUNTRY,
+  BLOCKED_NUMBER,
+  BLOCKED_TOKEN,
+  MAINTENANCE,
+  REJECTED,
+  SYNCING_PERHAPS,
+  THROTTLED_PAIR,
+  TOO_FAST,
+  TRANSIENT,
+  TRANSIENT_FEW,
+  VIA_MARKETING_MESSAGES,
+  VIA_MESSAGES,
+} from "./error-entry.ts";
 import type { ErrorEntry } from "./error-entry.ts";
 
 export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 130403,
+    class: "permanent",
+    where: "both",
     effect: REJECTED,
     reason: "The business has blocked this recipient.",
     hint: "Unblock the recipient in WhatsApp Manager if that was a mistake.",
@@ -14,13 +29,17 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 130429,
-    effect: THROTTLED_NUMBER,
+    class: "retry",
+    where: "both",
+    effect: TOO_FAST,
     reason: "The business phone number sent more messages per second than WhatsApp allows it.",
-    hint: "Lower messagesPerSecond of the sender: incoming messages count too.",
+    hint: "Nothing; the number slows down by itself. If it stays, lower its messagesPerSecond: incoming ones count too.",
     source: "ERR",
   },
   {
     code: 130472,
+    class: "permanent",
+    where: "webhook",
     effect: REJECTED,
     reason: "WhatsApp keeps this recipient free of marketing messages in an experiment.",
     hint: "Nothing; the message is not charged and a second try meets the same answer.",
@@ -28,20 +47,26 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 130497,
-    effect: REJECTED,
+    class: "permanent",
+    where: "both",
+    effect: BLOCKED_COUNTRY,
     reason: "The business account may not message people in this recipient's country.",
-    hint: "Check the account's country restrictions in WhatsApp Manager.",
+    hint: "Check the account's country restrictions in WhatsApp Manager; others of the country wait until it is lifted.",
     source: "ERR",
   },
   {
     code: 131000,
-    effect: TRANSIENT,
+    class: "retry",
+    where: "both",
+    effect: TRANSIENT_FEW,
     reason: "WhatsApp could not send the message and does not say why.",
     hint: "Replay the message later; if it stays, ask WhatsApp's support.",
     source: "ERR",
   },
   {
     code: 131005,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_TOKEN,
     reason: "The access token may not send messages.",
     hint: "Give the token the permission whatsapp_business_messaging for this account.",
@@ -49,6 +74,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131008,
+    class: "permanent",
+    where: "answer",
     effect: REJECTED,
     reason: "The message lacks a value that its template needs.",
     hint: "Map every variable and button of the template in the campaign.",
@@ -57,7 +84,10 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131009,
+    class: "permanent",
+    where: "answer",
     effect: REJECTED,
+    effectOnMarketing: SYNCING_PERHAPS,
     reason: "A value in the message is not valid.",
     hint: "Look at the details; then correct the campaign's mapping or the source data.",
     source: "ERR",
@@ -65,6 +95,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131016,
+    class: "retry",
+    where: "both",
     effect: TRANSIENT,
     reason: "A WhatsApp service was not available for the moment.",
     hint: "Nothing; messages are tried again. If it stays, check WhatsApp's status page.",
@@ -72,6 +104,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131021,
+    class: "permanent",
+    where: "both",
     effect: REJECTED,
     reason: "The recipient is the business phone number itself.",
     hint: "Send to another number.",
@@ -79,6 +113,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131026,
+    class: "permanent",
+    where: "webhook",
     effect: REJECTED,
     reason:
       "The message could not be delivered: the number may not use WhatsApp, has an old version, or has not accepted the terms.",
@@ -87,6 +123,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131030,
+    class: "permanent",
+    where: "answer",
     effect: REJECTED,
     reason: "The sender is a test number and the recipient is not on its list of allowed recipients.",
     hint: "Add the recipient to the test number's list, or use a real business phone number.",
@@ -94,6 +132,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131031,
+    class: "stop",
+    where: "both",
     effect: BLOCKED_ACCOUNT,
     reason: "The WhatsApp Business account is locked.",
     hint: "Read the notice in WhatsApp Manager and ask for a review.",
@@ -101,6 +141,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131035,
+    class: "informative",
+    where: "webhook",
     effect: REJECTED,
     reason: "WhatsApp could not report the status in time and has deleted its content (no-storage setting).",
     hint: "Make sure that the engine's webhook address can always be reached.",
@@ -108,6 +150,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131036,
+    class: "ambiguous",
+    where: "webhook",
     effect: REJECTED,
     reason: "The message could not be delivered to at least one of the recipient's devices.",
     hint: "Nothing; another device of the recipient may have it.",
@@ -115,6 +159,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131037,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_NUMBER,
     reason: "The display name of the business phone number is not approved yet.",
     hint: "Have the display name approved in WhatsApp Manager.",
@@ -122,6 +168,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131042,
+    class: "stop",
+    where: "both",
     effect: BLOCKED_ACCOUNT,
     reason: "WhatsApp has a payment problem with the business account.",
     hint: "Check the payment method and the account's time zone and currency in WhatsApp Manager.",
@@ -129,6 +177,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131044,
+    class: "administrative",
+    where: "both",
     effect: REJECTED,
     reason: "WhatsApp has a payment problem with the business account's calls.",
     hint: "Check the payment method in WhatsApp Manager.",
@@ -136,6 +186,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131045,
+    class: "stop",
+    where: "both",
     effect: BLOCKED_NUMBER,
     reason: "The business phone number is not properly registered (certificate problem).",
     hint: "Register the number again in WhatsApp Manager.",
@@ -143,6 +195,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131047,
+    class: "permanent",
+    where: "webhook",
     effect: REJECTED,
     reason: "More than 24 hours have passed since the recipient last wrote; only a template can be sent.",
     hint: "Check in WhatsApp Manager that the template is still approved.",
@@ -150,6 +204,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131048,
+    class: "stop",
+    where: "both",
     effect: BLOCKED_NUMBER,
     reason: "WhatsApp limits the business phone number because too many people blocked or reported it.",
     hint: "Pause marketing, look at the number's quality in WhatsApp Manager, and message only people who asked for it.",
@@ -157,13 +213,17 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131049,
+    class: "retryLong",
+    where: "webhook",
     effect: REJECTED,
     reason: "WhatsApp chose not to deliver this marketing message: the recipient gets many, or gets none by its rules.",
-    hint: "Wait at least 24 hours before the next marketing message to this recipient.",
+    hint: "Replay it after 24 hours at the earliest, and once at most.",
     source: "PUL",
   },
   {
     code: 131050,
+    class: "permanent",
+    where: "webhook",
     effect: REJECTED,
     reason: "The recipient has stopped marketing messages from this business.",
     hint: "Send no more marketing messages to this recipient.",
@@ -171,6 +231,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131051,
+    class: "permanent",
+    where: "both",
     effect: REJECTED,
     reason: "WhatsApp does not support this type of message.",
     hint: "Check the template's parts in WhatsApp Manager.",
@@ -179,6 +241,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131052,
+    class: "informative",
+    where: "webhook",
     effect: REJECTED,
     reason: "A file that the recipient sent could not be downloaded.",
     hint: "Nothing; it does not concern a message of Volley.",
@@ -186,6 +250,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131053,
+    class: "permanent",
+    where: "webhook",
     effect: REJECTED,
     reason: "WhatsApp could not load the picture, video or document of the message.",
     hint: "Check that the link in the header opens without a login and has a file type that WhatsApp takes.",
@@ -194,13 +260,17 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131055,
-    effect: REJECTED,
+    class: "permanent",
+    where: "answer",
+    effect: VIA_MESSAGES,
     reason: "WhatsApp's marketing interface does not take this message.",
-    hint: "Volley does not use that interface; check whatsapp.baseUrl in volley.yaml.",
+    hint: "Nothing; it goes out through the other interface.",
     source: "ERR",
   },
   {
     code: 131056,
+    class: "retry",
+    where: "both",
     effect: THROTTLED_PAIR,
     reason: "Too many messages went to this one recipient in a short time.",
     hint: "Nothing; the message waits. If it happens often, check the source for repeated events.",
@@ -208,6 +278,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131057,
+    class: "retry",
+    where: "answer",
     effect: MAINTENANCE,
     reason: "WhatsApp is working on the business phone number, usually to raise its limit, for up to a minute.",
     hint: "Nothing; sending goes on by itself.",
@@ -215,6 +287,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131059,
+    class: "administrative",
+    where: "answer",
     effect: REJECTED,
     reason: "WhatsApp did not accept the page mark of a list.",
     hint: "Nothing; the list is read again from its start.",
@@ -222,6 +296,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131060,
+    class: "informative",
+    where: "webhook",
     effect: REJECTED,
     reason: "A message is not available on this device.",
     hint: "Nothing; it does not concern a message of Volley.",
@@ -229,6 +305,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131062,
+    class: "permanent",
+    where: "answer",
     effect: REJECTED,
     reason: "This template with a one-time code can only go to a phone number, not to a user name.",
     hint: "Map the recipient's phone number.",
@@ -236,13 +314,17 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 131063,
-    effect: BLOCKED_TEMPLATE,
+    class: "stop",
+    where: "answer",
+    effect: VIA_MARKETING_MESSAGES,
     reason: "The business account does not allow marketing templates on this interface.",
-    hint: "Allow marketing messages on Cloud API in WhatsApp Manager.",
+    hint: "Nothing; they go out through the marketing interface.",
     source: "ERR",
   },
   {
     code: 131064,
+    class: "stop",
+    where: "both",
     effect: BLOCKED_ACCOUNT,
     reason: "WhatsApp limits the business account because templates were put into a wrong category.",
     hint: "Correct the categories of the templates in WhatsApp Manager and wait until the limit is lifted.",
@@ -251,6 +333,8 @@ export const MESSAGE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 131200,
     through: 131299,
+    class: "administrative",
+    where: "both",
     effect: REJECTED,
     reason: "WhatsApp refused a message to a group.",
     hint: "Volley sends to single people only; check the recipient.",

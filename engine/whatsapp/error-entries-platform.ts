@@ -1,12 +1,22 @@
 // Errors of the platform around a message: access token, permissions, request limits, administration.
 
-import { BLOCKED_ACCOUNT, BLOCKED_APP, BLOCKED_NUMBER, BLOCKED_TOKEN, MAINTENANCE } from "./error-entry.ts";
-import { REJECTED, TRANSIENT } from "./error-entry.ts";
+import {
+  BLOCKED_ACCOUNT,
+  BLOCKED_APP,
+  BLOCKED_NUMBER,
+  BLOCKED_TOKEN,
+  MAINTENANCE_LONG,
+  REJECTED,
+  TRANSIENT,
+  TRANSIENT_FEW,
+} from "./error-entry.ts";
 import type { ErrorEntry } from "./error-entry.ts";
 
 export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 0,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_TOKEN,
     reason: "WhatsApp does not accept the access token.",
     hint: "Create a new access token and put it into the environment of the engine.",
@@ -14,13 +24,17 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 1,
-    effect: TRANSIENT,
+    class: "retry",
+    where: "answer",
+    effect: TRANSIENT_FEW,
     reason: "WhatsApp could not process the request, possibly through a fault of its own.",
     hint: "If it stays, check WhatsApp's status page and the API version in volley.yaml.",
     source: "ERR",
   },
   {
     code: 2,
+    class: "retry",
+    where: "answer",
     effect: TRANSIENT,
     reason: "WhatsApp was overloaded or out of service for the moment.",
     hint: "Nothing; messages are tried again. If it stays, check WhatsApp's status page.",
@@ -28,6 +42,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 3,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_TOKEN,
     reason: "The app is not allowed to send WhatsApp messages.",
     hint: "Give the app and its token the permission whatsapp_business_messaging.",
@@ -35,6 +51,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 4,
+    class: "retryLong",
+    where: "answer",
     effect: BLOCKED_APP,
     reason: "The app made too many requests to WhatsApp in the last hour.",
     hint: "Wait; other programs with the same app share this limit.",
@@ -42,6 +60,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 10,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_TOKEN,
     reason: "The access token lacks a permission that sending needs.",
     hint: "Give the token the permission whatsapp_business_messaging for this account.",
@@ -49,6 +69,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 17,
+    class: "retryLong",
+    where: "answer",
     effect: BLOCKED_APP,
     reason: "The user of the access token made too many requests to WhatsApp.",
     hint: "Wait; use a system user's token, which other programs do not share.",
@@ -56,6 +78,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 33,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_NUMBER,
     reason: "The business phone number has been deleted.",
     hint: "Check phoneNumberId of the sender in volley.yaml.",
@@ -63,6 +87,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 100,
+    class: "permanent",
+    where: "answer",
     effect: REJECTED,
     reason: "WhatsApp does not accept a part of the request.",
     hint: "Compare the campaign's template variables with the template; the details name the part.",
@@ -72,6 +98,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 100,
     subcode: 33,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_NUMBER,
     reason: "WhatsApp does not know this sender, or the access token may not use it.",
     hint: "Check phoneNumberId of the sender in volley.yaml and which account its token belongs to.",
@@ -79,6 +107,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 104,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_TOKEN,
     reason: "The request had no access token.",
     hint: "Put an access token into the environment of the engine.",
@@ -86,6 +116,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 190,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_TOKEN,
     reason: "The access token has expired or was withdrawn.",
     hint: "Create a new access token (a system user's does not expire) and put it into the environment of the engine.",
@@ -94,6 +126,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 200,
     through: 299,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_TOKEN,
     reason: "The access token may not use this sender.",
     hint: "Give the token's user access to the WhatsApp Business account of the sender.",
@@ -101,6 +135,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 368,
+    class: "stop",
+    where: "both",
     effect: BLOCKED_ACCOUNT,
     reason: "WhatsApp restricts the business account because of a policy violation.",
     hint: "Read the notice in WhatsApp Manager and appeal or wait until the restriction ends.",
@@ -108,6 +144,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 803,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_NUMBER,
     reason: "WhatsApp does not know this sender.",
     hint: "Check phoneNumberId of the sender in volley.yaml.",
@@ -116,6 +154,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 80007,
     through: 80008,
+    class: "retryLong",
+    where: "answer",
     effect: BLOCKED_ACCOUNT,
     reason: "The WhatsApp Business account made too many requests in the last hour.",
     hint: "Wait; other programs that manage the same account share this limit.",
@@ -123,6 +163,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 133000,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_NUMBER,
     reason: "An earlier removal of the business phone number was not finished.",
     hint: "Deregister the number again in WhatsApp Manager, then register it.",
@@ -130,6 +172,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 133004,
+    class: "retry",
+    where: "answer",
     effect: TRANSIENT,
     reason: "WhatsApp's server was not available for the moment.",
     hint: "Nothing; messages are tried again. If it stays, check WhatsApp's status page.",
@@ -138,6 +182,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 133005,
     through: 133009,
+    class: "administrative",
+    where: "answer",
     effect: BLOCKED_NUMBER,
     reason: "The registration of the business phone number is not complete (two-step PIN or verification).",
     hint: "Finish the registration of the number in WhatsApp Manager.",
@@ -145,6 +191,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 133010,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_NUMBER,
     reason: "The business phone number is not registered with WhatsApp.",
     hint: "Register the number in WhatsApp Manager.",
@@ -153,6 +201,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 133015,
     through: 133016,
+    class: "administrative",
+    where: "answer",
     effect: BLOCKED_NUMBER,
     reason: "The business phone number cannot be registered yet: it was removed or tried too often a short while ago.",
     hint: "Wait as long as WhatsApp Manager says (minutes, or 72 hours after too many tries), then register again.",
@@ -161,6 +211,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 136024,
     through: 136025,
+    class: "administrative",
+    where: "answer",
     effect: BLOCKED_NUMBER,
     reason: "The business phone number could not be verified or registered.",
     hint: "Finish the registration of the number in WhatsApp Manager.",
@@ -169,6 +221,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 200005,
     through: 200007,
+    class: "administrative",
+    where: "answer",
     effect: REJECTED,
     reason: "WhatsApp refused a request for template statistics.",
     hint: "Volley sends none; another program uses the same account.",
@@ -176,6 +230,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 1752041,
+    class: "administrative",
+    where: "answer",
     effect: REJECTED,
     reason: "WhatsApp refused an onboarding request that was made before.",
     hint: "Volley sends none; another program uses the same account.",
@@ -184,6 +240,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 2388000,
     through: 2388999,
+    class: "administrative",
+    where: "answer",
     effect: REJECTED,
     reason: "WhatsApp refused a change of a template.",
     hint: "Volley changes none; look at the template in WhatsApp Manager.",
@@ -191,7 +249,9 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 2494100,
-    effect: MAINTENANCE,
+    class: "administrative",
+    where: "answer",
+    effect: MAINTENANCE_LONG,
     reason: "WhatsApp is working on the business phone number for a few minutes.",
     hint: "Nothing; sending goes on by itself.",
     source: "ERR",
@@ -199,6 +259,8 @@ export const PLATFORM_ERRORS: readonly ErrorEntry[] = [
   {
     code: 2593107,
     through: 2593108,
+    class: "administrative",
+    where: "answer",
     effect: REJECTED,
     reason: "WhatsApp refused a synchronisation request.",
     hint: "Volley sends none; another program uses the same account.",

@@ -1,12 +1,21 @@
 // Errors of templates and of features beside plain messages (flows, payments, calls, user names).
 
-import { BLOCKED_TEMPLATE, REJECTED } from "./error-entry.ts";
+import {
+  BLOCKED_TEMPLATE,
+  BLOCKED_TEMPLATE_STALE,
+  REJECTED,
+  REJECTED_STALE,
+  SYNCING,
+  VIA_MESSAGES,
+} from "./error-entry.ts";
 import type { ErrorEntry } from "./error-entry.ts";
 
 export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 132000,
-    effect: REJECTED,
+    class: "permanent",
+    where: "answer",
+    effect: REJECTED_STALE,
     reason: "The number of values does not fit the template.",
     hint: "Compare the campaign's variables with the template, which may have been edited.",
     source: "ERR",
@@ -14,7 +23,9 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 132001,
-    effect: BLOCKED_TEMPLATE,
+    class: "stop",
+    where: "answer",
+    effect: BLOCKED_TEMPLATE_STALE,
     reason: "The template does not exist in this language, or is not approved.",
     hint: "Check name, language and status of the template in WhatsApp Manager.",
     source: "ERR",
@@ -22,6 +33,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 132005,
+    class: "permanent",
+    where: "answer",
     effect: REJECTED,
     reason: "The text is too long once the values are filled in.",
     hint: "Set maxLength on the campaign's longest attributes.",
@@ -30,6 +43,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 132007,
+    class: "stop",
+    where: "both",
     effect: BLOCKED_TEMPLATE,
     reason: "WhatsApp holds the template's content against its policy.",
     hint: "Look at the template in WhatsApp Manager and change or replace it.",
@@ -38,6 +53,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 132008,
+    class: "permanent",
+    where: "answer",
     effect: REJECTED,
     reason: "A value does not fit the template.",
     hint: "Look at the details; then correct the campaign's mapping or the source data.",
@@ -46,7 +63,9 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 132012,
-    effect: REJECTED,
+    class: "permanent",
+    where: "answer",
+    effect: REJECTED_STALE,
     reason: "A value has another format than the template expects.",
     hint: "Compare the campaign's header, variables and buttons with the template, which may have been edited.",
     source: "ERR",
@@ -54,13 +73,17 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 132015,
+    class: "retryLong",
+    where: "both",
     effect: BLOCKED_TEMPLATE,
     reason: "WhatsApp has paused the template because of its low quality.",
-    hint: "Wait (3 or 6 hours), or improve the template and unpause it in WhatsApp Manager.",
+    hint: "Wait 3 or 6 hours, or improve it and unpause it in WhatsApp Manager: a pause by pacing does not end by itself.",
     source: "ERR",
   },
   {
     code: 132016,
+    class: "stop",
+    where: "both",
     effect: BLOCKED_TEMPLATE,
     reason: "WhatsApp has disabled the template because of its low quality.",
     hint: "Create a new template with other content and use it in the campaign.",
@@ -68,6 +91,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 132018,
+    class: "permanent",
+    where: "answer",
     effect: REJECTED,
     reason: "A value holds something that templates do not take, such as a line break, a tab or many spaces.",
     hint: "Look at the details; then correct the source data.",
@@ -76,6 +101,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 132068,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_TEMPLATE,
     reason: "The flow in the template is blocked.",
     hint: "Correct the flow in WhatsApp Manager.",
@@ -83,6 +110,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 132069,
+    class: "retryLong",
+    where: "answer",
     effect: BLOCKED_TEMPLATE,
     reason: "The flow in the template is limited to a few messages an hour.",
     hint: "Correct the flow in WhatsApp Manager, or wait.",
@@ -90,6 +119,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 134011,
+    class: "stop",
+    where: "answer",
     effect: BLOCKED_TEMPLATE,
     reason: "The terms of WhatsApp payments have not been accepted.",
     hint: "Accept the payments terms in WhatsApp Manager.",
@@ -97,27 +128,35 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 134100,
-    effect: REJECTED,
+    class: "permanent",
+    where: "answer",
+    effect: VIA_MESSAGES,
     reason: "WhatsApp's marketing interface takes marketing templates only.",
-    hint: "Volley does not use that interface; check whatsapp.baseUrl in volley.yaml.",
+    hint: "Nothing; it goes out through the other interface.",
     source: "ERR",
   },
   {
     code: 134101,
-    effect: BLOCKED_TEMPLATE,
+    class: "retryLong",
+    where: "answer",
+    effect: SYNCING,
     reason: "WhatsApp is still preparing the template, which takes up to ten minutes.",
-    hint: "Nothing; messages wait and go out by themselves.",
+    hint: "Nothing; the message is tried again after ten minutes.",
     source: "ERR",
   },
   {
     code: 134102,
-    effect: BLOCKED_TEMPLATE,
-    reason: "The template is not available for marketing messages.",
-    hint: "Check the account's eligibility for marketing messages in WhatsApp Manager.",
+    class: "stop",
+    where: "answer",
+    effect: VIA_MESSAGES,
+    reason: "The template is not available on WhatsApp's marketing interface.",
+    hint: "Nothing; it goes out through the other one. Check the account's eligibility for the interface in WhatsApp Manager.",
     source: "ERR",
   },
   {
     code: 135000,
+    class: "permanent",
+    where: "both",
     effect: REJECTED,
     reason: "WhatsApp could not send the message because of a value in it.",
     hint: "Look at the details; then correct the campaign's mapping or the source data.",
@@ -126,6 +165,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 137000,
+    class: "permanent",
+    where: "webhook",
     effect: REJECTED,
     reason: "The recipient's identity has changed since it was last confirmed.",
     hint: "Confirm with the recipient that the number is still theirs.",
@@ -134,6 +175,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 138000,
     through: 138999,
+    class: "administrative",
+    where: "both",
     effect: REJECTED,
     reason: "WhatsApp refused a call.",
     hint: "Volley makes no calls; another program uses the same number.",
@@ -143,6 +186,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 139000,
     through: 139103,
+    class: "administrative",
+    where: "both",
     effect: REJECTED,
     reason: "WhatsApp refused a flow or an entry of the block list.",
     hint: "Check the template's flow in WhatsApp Manager.",
@@ -151,6 +196,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   },
   {
     code: 139200,
+    class: "stop",
+    where: "answer",
     effect: REJECTED,
     reason: "The business account may not send messages without a template (Direct Send).",
     hint: "Volley sends templates only; check whatsapp.baseUrl in volley.yaml.",
@@ -160,6 +207,8 @@ export const TEMPLATE_ERRORS: readonly ErrorEntry[] = [
   {
     code: 147001,
     through: 147005,
+    class: "administrative",
+    where: "answer",
     effect: REJECTED,
     reason: "WhatsApp refused a request about user names.",
     hint: "Volley sends none; another program uses the same number.",

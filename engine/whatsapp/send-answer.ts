@@ -9,6 +9,8 @@ export type SendAnswer =
       readonly body: string;
       /** From `Retry-After`; null when the answer has none. */
       readonly retryAfterMs: number | null;
+      /** Of a refusal: what `X-Business-Use-Case-Usage` says of the account's request limits, if it came. */
+      readonly usage?: string;
     }
   /** No byte of the request was written: name look-up, connection or TLS failed, or no connection became free. */
   | { readonly kind: "unreachable"; readonly reason: string }

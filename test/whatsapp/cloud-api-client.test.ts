@@ -37,6 +37,36 @@ test("posts the body with token and version to the number's messages", async (co
   assert.match(request, /\r\n\r\n\{"to":"\+1"\}$/);
 });
 
+test("posts to the door that a send asks for, with the same headers and body", async (context) => {
+  const server = await serve(context, (socket) => onRequest(socket, () => socket.write(httpAnswer(200, ACCEPTED))));
+  const client = connect(context, server.url);
+  for (const route of ["marketing_messages", "messages", undefined, "marketing_messages"] as const) {
+    const request = { phoneNumberId: "77", accessToken: "token", body: "{}", ...(route && { route }) };
+    // oxlint-disable-next-line no-await-in-loop -- in order
+    await new Promise<SendAnswer>((resolve) => client.send(request, resolve));
+  }
+  const doors = server.received().match(/POST \S+/g);
+  const [messages, marketing] = ["POST /v26.0/77/messages", "POST /v26.0/77/marketing_messages"];
+  assert.deepEqual(doors, [marketing, messages, messages, marketing]);
+  assert.equal(server.received().match(/authorization: Bearer token/g)?.length, 4);
+});
+
+test("a refusal brings along what the account has used of its limits", async (context) => {
+  const usage = '{"102290129340398":[{"type":"whatsapp","call_count":28}]}';
+  const head = `X-Business-Use-Case-Usage: ${usage}\r\nContent-Length: 2\r\n\r\n{}`;
+  let status = 400;
+  const server = await serve(context, (socket) =>
+    onRequest(socket, () => socket.write(`HTTP/1.1 ${status} X\r\n${head}`)),
+  );
+  const client = connect(context, server.url);
+  const refused = await send(client);
+  status = 200;
+  const taken = await send(client);
+  const answered = { kind: "answered", body: "{}", retryAfterMs: null };
+  assert.deepEqual(refused, { ...answered, httpStatus: 400, usage });
+  assert.deepEqual(taken, { ...answered, httpStatus: 200 });
+});
+
 test("keeps senders, their tokens and a renewed token apart", async (context) => {
   const server = await serve(context, (socket) => onRequest(socket, () => socket.write(httpAnswer(200, "{}"))));
   const client = connect(context, server.url);
