@@ -1,10 +1,7 @@
 // The JSON that the Cloud API is sent for one message. All of it but the values is the same for every message of a
 // campaign, so it is serialised once into static pieces; a send only puts the values between them.
 
-import assert from "node:assert/strict";
-
 import { isMediaId } from "./slot.ts";
-import type { Slot } from "./slot.ts";
 import type { TemplateShape } from "./template-shape.ts";
 
 export interface RequestValues {
@@ -18,33 +15,51 @@ export interface RequestValues {
 
 export type RequestBody = (values: RequestValues) => string;
 
-/** Writes what stands in a hole, as JSON. */
-type Hole = (values: RequestValues) => string;
+/** Writes what stands in one place of the request, as JSON. */
+export type Hole = (values: RequestValues) => string;
+
+/** A piece of the request: JSON with holes where values go. */
+export type RequestPart = string | number | Hole | readonly RequestPart[] | { readonly [field: string]: RequestPart };
 
 /** Stands for a hole while the body is serialised; no JSON that Meta or an operator wrote holds a NUL. */
 const MARK = /"\\u0000hole:(\d+)\\u0000"/;
 
-export function compileRequestBody(shape: TemplateShape, slots: readonly Slot[]): RequestBody {
+export function compileRequestBody(shape: TemplateShape, components: readonly RequestPart[]): RequestBody {
   const holes: Hole[] = [];
-  const mark = (hole: Hole): string => `\u0000hole:${holes.push(hole) - 1}\u0000`;
-  const markSlot = (slot: Slot): string => {
-    const index = slots.indexOf(slot);
-    return mark(({ values }) => JSON.stringify(values[index]));
-  };
-  const components = [
-    ...headerComponent(slots, mark, markSlot),
-    ...bodyComponent(shape, slots, markSlot),
-    ...buttonComponents(slots, markSlot),
-  ];
-  const body = {
+  const body: RequestPart = {
     messaging_product: "whatsapp",
     recipient_type: "individual",
-    to: mark(({ to }) => JSON.stringify(to)),
+    to: ({ to }) => JSON.stringify(to),
     type: "template",
     template: { name: shape.name, language: { code: shape.language }, components },
-    biz_opaque_callback_data: mark(({ callbackData }) => JSON.stringify(callbackData)),
+    biz_opaque_callback_data: ({ callbackData }) => JSON.stringify(callbackData),
   };
-  return compilePieces(JSON.stringify(body), holes);
+  const json = JSON.stringify(body, (_key, part: RequestPart) =>
+    typeof part === "function" ? `\u0000hole:${holes.push(part) - 1}\u0000` : part,
+  );
+  return compilePieces(json, holes);
+}
+
+/** The value of a slot, as text. */
+export function textHole(slot: number): Hole {
+  return ({ values }) => JSON.stringify(values[slot]);
+}
+
+/** The value of a slot that is formed to digits, as a number. */
+export function numberHole(slot: number): Hole {
+  return ({ values }) => values[slot] ?? "null";
+}
+
+/** What is uploaded is named by its id, everything else by its link. @param filename a slot, or -1. */
+export function mediaHole(slot: number, filename: number): Hole {
+  return ({ values }) => {
+    const medium = values[slot] ?? "";
+    const name = values[filename];
+    return JSON.stringify({
+      ...(isMediaId(medium) ? { id: medium } : { link: medium }),
+      ...(name !== undefined && { filename: name }),
+    });
+  };
 }
 
 function compilePieces(json: string, holes: readonly Hole[]): RequestBody {
@@ -60,81 +75,4 @@ function compilePieces(json: string, holes: readonly Hole[]): RequestBody {
     for (const { hole, piece } of rest) text += hole(values) + piece;
     return text;
   };
-}
-
-function headerComponent(
-  slots: readonly Slot[],
-  mark: (hole: Hole) => string,
-  markSlot: (slot: Slot) => string,
-): unknown[] {
-  const own = slots.filter((slot) => slot.role.kind.startsWith("header"));
-  const [first] = own;
-  if (first === undefined) return [];
-  return [{ type: "header", parameters: [headerParameter(first, own, { slots, mark, markSlot })] }];
-}
-
-interface Marking {
-  readonly slots: readonly Slot[];
-  mark(hole: Hole): string;
-  markSlot(slot: Slot): string;
-}
-
-function headerParameter(first: Slot, own: readonly Slot[], marking: Marking): unknown {
-  switch (first.role.kind) {
-    case "headerText":
-      return textParameter(first.role.variable, marking.markSlot(first));
-    case "headerMedia": {
-      const { medium } = first.role;
-      const media = marking.slots.indexOf(first);
-      const filename = marking.slots.findIndex((slot) => slot.role.kind === "headerFilename");
-      return {
-        type: medium,
-        [medium]: marking.mark(({ values }) => mediaJson(values[media], values[filename])),
-      };
-    }
-    case "headerLocation": {
-      const location = own.flatMap((slot) =>
-        slot.role.kind === "headerLocation" ? [[slot.role.field, marking.markSlot(slot)]] : [],
-      );
-      return { type: "location", location: Object.fromEntries(location) };
-    }
-    case "headerFilename":
-    case "body":
-    case "button":
-      return assert.fail(`${first.place} does not begin a header`);
-  }
-}
-
-function mediaJson(media = "", filename?: string): string {
-  return JSON.stringify({
-    ...(isMediaId(media) ? { id: media } : { link: media }),
-    ...(filename && { filename }),
-  });
-}
-
-function bodyComponent(shape: TemplateShape, slots: readonly Slot[], markSlot: (slot: Slot) => string): unknown[] {
-  const parameters = slots.flatMap((slot) =>
-    slot.role.kind === "body" ? [textParameter(shape.isPositional ? "" : slot.role.variable, markSlot(slot))] : [],
-  );
-  return parameters.length === 0 ? [] : [{ type: "body", parameters }];
-}
-
-/** Named templates want the name with each value; in positional ones the order says it. */
-function textParameter(name: string, text: string): unknown {
-  const isNamed = name !== "" && !/^\d+$/.test(name);
-  return isNamed ? { type: "text", parameter_name: name, text } : { type: "text", text };
-}
-
-function buttonComponents(slots: readonly Slot[], markSlot: (slot: Slot) => string): unknown[] {
-  return slots.flatMap((slot) => {
-    if (slot.role.kind !== "button") return [];
-    const { index, subType } = slot.role;
-    const value = markSlot(slot);
-    const parameter = {
-      url: { type: "text", text: value },
-      quick_reply: { type: "payload", payload: value },
-      copy_code: { type: "coupon_code", coupon_code: value },
-    }[subType];
-    return [{ type: "button", sub_type: subType, index: String(index), parameters: [parameter] }];
-  });
 }

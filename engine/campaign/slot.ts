@@ -1,42 +1,28 @@
 // One value that a template wants, and the form it must have there.
 
 import type { Expression } from "./expression.ts";
-import type { Medium } from "./template-shape.ts";
+import { momentOf } from "./time-text.ts";
 
 export interface Slot {
   /** In the campaign's definition: `template.body[0]`. */
   readonly path: string;
   /** For people: `body {{1}}`. */
   readonly place: string;
-  readonly role: SlotRole;
   readonly form: SlotForm;
   readonly expression: Expression;
 }
 
-export type LocationField = "latitude" | "longitude" | "name" | "address";
-
-/** Where in the request the value goes. */
-export type SlotRole =
-  | { readonly kind: "headerText"; readonly variable: string }
-  | { readonly kind: "headerMedia"; readonly medium: Medium }
-  | { readonly kind: "headerFilename" }
-  | { readonly kind: "headerLocation"; readonly field: LocationField }
-  | { readonly kind: "body"; readonly variable: string }
-  | {
-      readonly kind: "button";
-      readonly index: number;
-      readonly subType: "url" | "quick_reply" | "copy_code";
-    };
-
 export type SlotForm =
   | { readonly kind: "text" }
   /** An https link that Meta fetches, or the id of media uploaded to Meta. */
-  | { readonly kind: "media" }
+  | { readonly kind: "media"; readonly by: "link" | "id" | "either" }
   | { readonly kind: "coordinate"; readonly degreesMax: number }
   | { readonly kind: "urlPart"; readonly prefix: string; readonly suffix: string }
   | { readonly kind: "payload" }
   | { readonly kind: "couponCode" }
-  | { readonly kind: "oneTimeCode" };
+  | { readonly kind: "oneTimeCode" }
+  /** Becomes epoch milliseconds. */
+  | { readonly kind: "moment" };
 
 export type Formed =
   | { readonly kind: "formed"; readonly value: string }
@@ -60,7 +46,7 @@ export function formValue(form: SlotForm, value: string): Formed {
     case "text":
       return formed(value);
     case "media":
-      return formMedia(value.trim());
+      return formMedia(value.trim(), form.by);
     case "coordinate":
       return formCoordinate(value.trim(), form.degreesMax);
     case "urlPart":
@@ -72,6 +58,8 @@ export function formValue(form: SlotForm, value: string): Formed {
     case "oneTimeCode":
       if (EMOJI_OR_URL.test(value)) return unfit("holds an emoji or a link, which WhatsApp refuses in a code");
       return value.length <= ONE_TIME_CODE_LENGTH_MAX ? formed(value) : tooLong(ONE_TIME_CODE_LENGTH_MAX);
+    case "moment":
+      return formMoment(value);
   }
 }
 
@@ -79,15 +67,22 @@ export function isMediaId(value: string): boolean {
   return MEDIA_ID.test(value);
 }
 
-function formMedia(value: string): Formed {
-  if (isMediaId(value)) return formed(value);
-  if (!WEB_URL.test(value) || !URL.canParse(value)) return unfit("is neither an http(s) link nor a media id");
+function formMedia(value: string, by: "link" | "id" | "either"): Formed {
+  if (by !== "link" && isMediaId(value)) return formed(value);
+  if (by === "id") return unfit("is no media id");
+  const otherwise = by === "link" ? "is no http(s) link" : "is neither an http(s) link nor a media id";
+  if (!WEB_URL.test(value) || !URL.canParse(value)) return unfit(otherwise);
   return value.length <= URL_LENGTH_MAX ? formed(value) : tooLong(URL_LENGTH_MAX);
 }
 
 function formCoordinate(value: string, degreesMax: number): Formed {
   const isInRange = /^[+-]?\d+(?:\.\d+)?$/.test(value) && Math.abs(Number(value)) <= degreesMax;
   return isInRange ? formed(value) : unfit(`is no number of degrees between -${degreesMax} and ${degreesMax}`);
+}
+
+function formMoment(value: string): Formed {
+  const atMs = momentOf(value, (utcMs) => utcMs);
+  return atMs === undefined ? unfit("is no time that Volley can read") : formed(String(atMs));
 }
 
 /**

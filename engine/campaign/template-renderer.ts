@@ -5,14 +5,14 @@ import assert from "node:assert/strict";
 
 import { messageOf } from "../runtime/errors.ts";
 import type { Contact } from "./expression.ts";
-import { BODY_LENGTH_MAX, HEADER_LENGTH_MAX } from "./preflight.ts";
 import { compileRequestBody } from "./request-body.ts";
 import { isSendable, sanitise } from "./sanitise.ts";
 import { formValue } from "./slot.ts";
 import type { Slot } from "./slot.ts";
+import type { SlotPlan } from "./slot-plan.ts";
+import type { LimitedText } from "./slot-planner.ts";
 import type { TemplateShape } from "./template-shape.ts";
 import { fillTemplateText } from "./template-text.ts";
-import type { TemplateText } from "./template-text.ts";
 import { fitValues } from "./text-budget.ts";
 
 export type Rendering =
@@ -37,27 +37,15 @@ type Valued =
   | { readonly kind: "valued"; readonly value: string }
   | { readonly kind: "unrenderable"; readonly reason: string };
 
-/** A text of the template whose values must keep to a length together. */
-interface LimitedText {
-  readonly text: TemplateText;
-  readonly lengthMax: number;
-  readonly name: string;
-  /** Indexes of the slots of `text.variables`, and how often each stands in the text. */
-  readonly slots: readonly number[];
+/** A text that has variables, and how often each stands in it. */
+interface CountedText extends LimitedText {
   readonly occurrences: readonly number[];
 }
 
-export function compileRenderer(shape: TemplateShape, slots: readonly Slot[]): (input: RenderInput) => Rendering {
-  const requestBody = compileRequestBody(shape, slots);
-  const body = limitedText(slots, { name: "body", text: shape.body, lengthMax: BODY_LENGTH_MAX });
-  const header =
-    shape.header.kind === "text"
-      ? limitedText(slots, {
-          name: "header",
-          text: shape.header.text,
-          lengthMax: HEADER_LENGTH_MAX,
-        })
-      : null;
+export function compileRenderer(shape: TemplateShape, plan: SlotPlan): (input: RenderInput) => Rendering {
+  const { slots, body } = plan;
+  const requestBody = compileRequestBody(shape, plan.components);
+  const texts = plan.texts.filter(({ text }) => text.variables.length > 0).map(countedText);
   const slotOf = new Map(body.text.variables.map((variable, index) => [variable, body.slots[index] ?? -1]));
   return (input) => {
     const changes: string[] = [];
@@ -67,8 +55,7 @@ export function compileRenderer(shape: TemplateShape, slots: readonly Slot[]): (
       if (valued.kind === "unrenderable") return valued;
       values.push(valued.value);
     }
-    keepToLength(body, values, changes);
-    if (header !== null) keepToLength(header, values, changes);
+    for (const text of texts) keepToLength(text, values, changes);
     return {
       kind: "rendered",
       message: fillTemplateText(body.text, (name) => values[slotOf.get(name) ?? -1] ?? ""),
@@ -76,6 +63,11 @@ export function compileRenderer(shape: TemplateShape, slots: readonly Slot[]): (
       changes,
     };
   };
+}
+
+function countedText(limited: LimitedText): CountedText {
+  const { variables, names } = limited.text;
+  return { ...limited, occurrences: variables.map((variable) => names.filter((name) => name === variable).length) };
 }
 
 function valueOf(slot: Slot, contact: Contact, changes: string[]): Valued {
@@ -106,20 +98,8 @@ function unrenderable({ place }: Slot, reason: string): Valued {
   return { kind: "unrenderable", reason: `The template's ${place} ${reason}.` };
 }
 
-function limitedText(
-  slots: readonly Slot[],
-  { name, text, lengthMax }: Pick<LimitedText, "name" | "text" | "lengthMax">,
-): LimitedText {
-  const kind = name === "body" ? "body" : "headerText";
-  const indexes = text.variables.map((variable) =>
-    slots.findIndex(({ role }) => role.kind === kind && "variable" in role && role.variable === variable),
-  );
-  const occurrences = text.variables.map((variable) => text.names.filter((other) => other === variable).length);
-  return { text, lengthMax, name, slots: indexes, occurrences };
-}
-
 /** Shortens values in place where the text would be too long. */
-function keepToLength(limited: LimitedText, values: string[], changes: string[]): void {
+function keepToLength(limited: CountedText, values: string[], changes: string[]): void {
   const { text, slots, occurrences, lengthMax, name } = limited;
   let length = text.fixedLength;
   for (const [index, slot] of slots.entries()) length += (values[slot]?.length ?? 0) * (occurrences[index] ?? 1);

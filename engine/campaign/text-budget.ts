@@ -1,6 +1,12 @@
 // Fits values into a text of limited length: the longest are shortened, no more than needed and never inside a
 // character as a reader sees it (a family emoji is one).
 
+/** With its values. */
+export const BODY_LENGTH_MAX = 1024;
+/** Of one card of a carousel. */
+export const CARD_BODY_LENGTH_MAX = 160;
+export const HEADER_LENGTH_MAX = 60;
+
 interface Budgeted {
   /** Characters (UTF-16 units, which are never fewer than Meta counts) that all occurrences together may have. */
   readonly budget: number;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 
 import type { TemplateUse } from "../../engine/message/campaign.ts";
-import { BODY_LENGTH_MAX } from "../../engine/campaign/preflight.ts";
+import { BODY_LENGTH_MAX } from "../../engine/campaign/text-budget.ts";
 import {
   campaignOf,
   compiled,
