@@ -42,8 +42,9 @@ export async function salvage(
   }
 }
 
-function eventOf({ messageId, phoneNumber, attributes, attempts }: MessageRecord): AcceptedEvent {
-  return { messageId, phoneNumber, attributes, attempts };
+function eventOf(record: MessageRecord): AcceptedEvent {
+  const { messageId, phoneNumber, attributes, attempts, sendAtMs, waitKey } = record;
+  return { messageId, phoneNumber, attributes, attempts, sendAtMs, waitKey };
 }
 
 function updateOf(record: MessageRecord): StatusUpdate[] {

@@ -3,7 +3,10 @@
 import type { MessageRecord } from "../message/message-record.ts";
 
 /** What of a record the CSV shows. */
-export type CsvRecord = Omit<MessageRecord, "attributes" | "dueAtMs" | "timeline">;
+export type CsvRecord = Omit<
+  MessageRecord,
+  "attributes" | "dueAtMs" | "sendAtMs" | "waitKey" | "pricingAtMs" | "closedAttempts" | "timeline"
+>;
 
 export const CSV_HEADER: string =
   "message_id,campaign_id,phone_number,template_name,template_language,message,status,error_code,error_reason," +

@@ -10,6 +10,8 @@ export interface CampaignCounters {
   readonly byStatus: Record<string, number>;
   /** Messages by their current error code; only those that occur. */
   readonly byError: Record<string, number>;
+  /** Messages of which WhatsApp took two attempts, as far as it told. */
+  doubleSends: number;
 }
 
 export interface CountedState {
@@ -18,7 +20,7 @@ export interface CountedState {
 }
 
 export function emptyCounters(): CampaignCounters {
-  return { accepted: 0, byStatus: {}, byError: {} };
+  return { accepted: 0, byStatus: {}, byError: {}, doubleSends: 0 };
 }
 
 /** Moves one message from `before` (null: it is new) to `after`. Changes `counters` in place. */
@@ -33,6 +35,11 @@ export function countTransition(counters: CampaignCounters, before: CountedState
   }
   count(counters.byStatus, after.status, 1);
   if (after.errorCode !== null) count(counters.byError, String(after.errorCode), 1);
+}
+
+/** Once a message, when it turns out to have been sent twice (status-merge: isSentTwice). */
+export function countDoubleSend(counters: CampaignCounters): void {
+  counters.doubleSends += 1;
 }
 
 function count(counts: Record<string, number>, key: string, change: 1 | -1): void {

@@ -40,5 +40,6 @@ function joined(last: LedgerEntry, parts: readonly LedgerEntry[]): LedgerEntry {
     ...(parts[0] ?? last),
     rows: parts.flatMap(({ rows }) => rows),
     campaigns: parts.flatMap(({ campaigns }) => campaigns),
+    marks: parts.flatMap(({ marks }) => marks),
   };
 }

@@ -7,7 +7,7 @@ import { publishEntry } from "./jetstream-ledger-publish.ts";
 import { isOwnPast, reconcile, type ReplicatedTable } from "./jetstream-ledger-reconcile.ts";
 import { type LastMessage, type StreamEnd, streamEnd } from "./jetstream-ledger-search.ts";
 import { type EntryRow, type LedgerEntry, TERM_LENGTH } from "./ledger-entry.ts";
-import type { LedgerBatch } from "./lmdb-ledger.ts";
+import { checkMarks, type LedgerBatch } from "./lmdb-ledger.ts";
 import { encodeRecord } from "./record.ts";
 import { encodeCampaignState } from "./state-record.ts";
 
@@ -111,6 +111,7 @@ export class LedgerOwner {
 const NOTHING_CHANGED = {
   rows: [],
   campaigns: [],
+  marks: [],
   cursor: null,
   cursorId: "",
   lastDispatchAtMs: null,
@@ -119,7 +120,8 @@ const NOTHING_CHANGED = {
 
 function changesOf(
   batch: LedgerBatch,
-): Pick<LedgerEntry, "rows" | "campaigns" | "cursor" | "cursorId" | "lastDispatchAtMs"> {
+): Pick<LedgerEntry, "rows" | "campaigns" | "marks" | "cursor" | "cursorId" | "lastDispatchAtMs"> {
+  checkMarks(batch.marks);
   const rows: EntryRow[] = [];
   for (const record of batch.created) {
     rows.push([record.messageId, encodeRecord(record), record.dueAtMs, null, record.phoneNumber]);
@@ -128,6 +130,7 @@ function changesOf(
     rows.push([record.messageId, encodeRecord(record), record.dueAtMs, previousDueAtMs, null]);
   }
   const campaigns = batch.campaigns.map((state) => [state.campaignNumber, encodeCampaignState(state)] as const);
+  const marks = batch.marks.map(({ key, value }) => [key, value] as const);
   const { cursor, cursorId = "", lastDispatchAtMs } = batch;
-  return { rows, campaigns, cursor, cursorId, lastDispatchAtMs };
+  return { rows, campaigns, marks, cursor, cursorId, lastDispatchAtMs };
 }

@@ -143,6 +143,8 @@ function catchUpEntry(ledger: Ledger, changes: LedgerChanges, atMs: number): Led
       const state = ledger.campaignState(campaignNumber);
       return state === undefined ? [] : [[campaignNumber, encodeCampaignState(state)] as const];
     }),
+    // One that is not there any more was removed.
+    marks: [...changes.markKeys].map((key) => [key, ledger.mark(key) ?? null] as const),
     cursor: sequence,
     cursorId: id,
     lastDispatchAtMs: ledger.lastDispatchAt(),

@@ -29,6 +29,9 @@ export type EntryRow = readonly [
 
 export type EntryCampaign = readonly [campaignNumber: number, bytes: Uint8Array];
 
+/** Null: removed. */
+export type EntryMark = readonly [key: string, value: Uint8Array | null];
+
 /** From this index on, until the next one, entries are of this term. */
 export type TermStart = readonly [index: number, term: string];
 
@@ -43,6 +46,8 @@ export interface LedgerEntry {
   readonly atMs: number;
   readonly rows: readonly EntryRow[];
   readonly campaigns: readonly EntryCampaign[];
+  /** The last one of a key counts. */
+  readonly marks: readonly EntryMark[];
   /** Null: unchanged, as `cursorId` is then. */
   readonly cursor: number | null;
   readonly cursorId: string;
@@ -72,7 +77,12 @@ export function isSameTerm(own: string, term: string): boolean {
   return own === term || own === "" || term === "";
 }
 
-const LAYOUT_VERSION = 1;
+/**
+ * A part with marks is of layout 2: a release that knows no marks would keep the entry without them, and nothing would
+ * show that later, so it refuses the part. Everything else is layout 1, as it was before there were marks.
+ */
+const LAYOUT_PLAIN = 1;
+const LAYOUT_WITH_MARKS = 2;
 const AT = { layout: 0, index: 1, baseIndex: 7, part: 13, parts: 17, term: 21 } as const;
 const INDEX_BYTES = 6;
 const HEAD_BYTES = AT.term + TERM_LENGTH;
@@ -95,11 +105,17 @@ type Meta = readonly [
 const NO_META: Meta = ["", 0, null, "", null, null];
 
 /** The first part carries what the entry has once. */
-type Body = readonly [rows: readonly EntryRow[], campaigns: readonly EntryCampaign[], meta: Meta | null];
+type Body = readonly [
+  rows: readonly EntryRow[],
+  campaigns: readonly EntryCampaign[],
+  meta: Meta | null,
+  marks?: readonly EntryMark[],
+];
 
 interface PartItems {
   readonly rows: EntryRow[];
   readonly campaigns: EntryCampaign[];
+  readonly marks: EntryMark[];
   bytes: number;
 }
 
@@ -108,7 +124,7 @@ const packr = new Packr({ useRecords: false });
 
 /**
  * @returns at least one part, none larger than `partBytesMax`.
- * @throws RangeError when a single row does not fit.
+ * @throws RangeError when a single row or mark does not fit.
  */
 export function encodeEntry(entry: LedgerEntry, partBytesMax: number = ENTRY_PART_BYTES_MAX): Uint8Array[] {
   assert.equal(entry.term.length, TERM_LENGTH, "a term's place in the head is fixed");
@@ -116,14 +132,16 @@ export function encodeEntry(entry: LedgerEntry, partBytesMax: number = ENTRY_PAR
   const meta: Meta = [baseTerm, atMs, cursor, cursorId, lastDispatchAtMs, terms];
   const metaBytes = cursorId.length * BYTES_A_CHARACTER + (terms?.length ?? 0) * TERM_START_BYTES;
   const split = splitItems(entry, partBytesMax, metaBytes);
-  return split.map(({ rows, campaigns }, part) => {
-    const body: Body = [rows, campaigns, part === 0 ? meta : null];
+  return split.map(({ rows, campaigns, marks }, part) => {
+    const plain = [rows, campaigns, part === 0 ? meta : null] as const;
+    const body: Body = marks.length === 0 ? plain : [...plain, marks];
     const packed = packr.pack(body);
     const bytes = Buffer.allocUnsafe(HEAD_BYTES + packed.length);
     writeHead(bytes, { index: entry.index, baseIndex: entry.baseIndex, term: entry.term, part, parts: split.length });
+    bytes.writeUInt8(marks.length === 0 ? LAYOUT_PLAIN : LAYOUT_WITH_MARKS, AT.layout);
     bytes.set(packed, HEAD_BYTES);
     if (bytes.length > partBytesMax) {
-      throw new RangeError(`a ledger row of ${bytes.length} bytes exceeds the ${partBytesMax} of one message`);
+      throw new RangeError(`a ledger row or mark of ${bytes.length} bytes exceeds the ${partBytesMax} of one message`);
     }
     return bytes;
   });
@@ -133,7 +151,8 @@ export function encodeEntry(entry: LedgerEntry, partBytesMax: number = ENTRY_PAR
 export function decodeHead(bytes: Uint8Array): EntryHead {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const layout = buffer.length < HEAD_BYTES ? 0 : buffer.readUInt8(AT.layout);
-  assert.equal(layout, LAYOUT_VERSION, `ledger entry of layout ${layout}; this release reads ${LAYOUT_VERSION}`);
+  const isKnown = layout === LAYOUT_PLAIN || layout === LAYOUT_WITH_MARKS;
+  assert(isKnown, `ledger entry of layout ${layout}; this release reads ${LAYOUT_PLAIN} and ${LAYOUT_WITH_MARKS}`);
   return {
     index: buffer.readUIntBE(AT.index, INDEX_BYTES),
     baseIndex: buffer.readUIntBE(AT.baseIndex, INDEX_BYTES),
@@ -145,17 +164,19 @@ export function decodeHead(bytes: Uint8Array): EntryHead {
 
 /** The entry as far as this part has it. Its rows' bytes lie in `bytes`. */
 export function decodePart(head: EntryHead, bytes: Uint8Array): LedgerEntry {
-  const [rows, campaigns, meta]: Body = packr.unpack(bytes.subarray(HEAD_BYTES));
+  const [rows, campaigns, meta, marks = []]: Body = packr.unpack(bytes.subarray(HEAD_BYTES));
   const [baseTerm, atMs, cursor, cursorId, lastDispatchAtMs, terms] = meta ?? NO_META;
   const { index, term, baseIndex } = head;
-  return { index, term, baseIndex, baseTerm, atMs, rows, campaigns, cursor, cursorId, lastDispatchAtMs, terms };
+  const place = { index, term, baseIndex, baseTerm, atMs };
+  return { ...place, rows, campaigns, marks, cursor, cursorId, lastDispatchAtMs, terms };
 }
 
 function splitItems(entry: LedgerEntry, partBytesMax: number, metaBytes: number): PartItems[] {
   let current = emptyPart(metaBytes);
   const split = [current];
   const place = (bytes: number): PartItems => {
-    if (current.bytes + bytes > partBytesMax && current.rows.length + current.campaigns.length > 0) {
+    const items = current.rows.length + current.campaigns.length + current.marks.length;
+    if (current.bytes + bytes > partBytesMax && items > 0) {
       current = emptyPart(0);
       split.push(current);
     }
@@ -166,15 +187,17 @@ function splitItems(entry: LedgerEntry, partBytesMax: number, metaBytes: number)
     place(ITEM_BYTES_MAX + row[1].length + (row[4]?.length ?? 0) * BYTES_A_CHARACTER).rows.push(row);
   }
   for (const campaign of entry.campaigns) place(ITEM_BYTES_MAX + campaign[1].length).campaigns.push(campaign);
+  for (const mark of entry.marks) {
+    place(ITEM_BYTES_MAX + mark[0].length * BYTES_A_CHARACTER + (mark[1]?.length ?? 0)).marks.push(mark);
+  }
   return split;
 }
 
 function emptyPart(bytes: number): PartItems {
-  return { rows: [], campaigns: [], bytes: HEAD_BYTES + PART_BYTES + bytes };
+  return { rows: [], campaigns: [], marks: [], bytes: HEAD_BYTES + PART_BYTES + bytes };
 }
 
 function writeHead(bytes: Buffer, head: EntryHead): void {
-  bytes.writeUInt8(LAYOUT_VERSION, AT.layout);
   bytes.writeUIntBE(head.index, AT.index, INDEX_BYTES);
   bytes.writeUIntBE(head.baseIndex, AT.baseIndex, INDEX_BYTES);
   bytes.writeUInt32BE(head.part, AT.part);

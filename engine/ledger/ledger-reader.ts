@@ -15,7 +15,26 @@ export interface LedgerRange {
 }
 
 /** A record as the CSV shows it: about twice as fast to read as the whole. */
-export type MessageSummary = Omit<MessageRecord, "attributes" | "dueAtMs" | "timeline">;
+export type MessageSummary = Omit<
+  MessageRecord,
+  "attributes" | "dueAtMs" | "sendAtMs" | "waitKey" | "pricingAtMs" | "closedAttempts" | "timeline"
+>;
+
+/**
+ * What the owner of a partition remembers beside its rows: of each key the newest value, sorted by key. A null removes
+ * the key. Keys are well-formed text of at most {@link MARK_KEY_BYTES_MAX}, in the order of their UTF-8.
+ */
+export interface LedgerMark {
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
+export interface StoredMark extends LedgerMark {
+  readonly value: Uint8Array;
+}
+
+/** Of UTF-8; LMDB takes 1,978. */
+export const MARK_KEY_BYTES_MAX = 1_024;
 
 export interface DueEntry {
   readonly dueAtMs: number;
@@ -47,6 +66,7 @@ export interface LedgerChanges {
   readonly baseIndex: number;
   readonly messageIds: ReadonlySet<string>;
   readonly campaignNumbers: ReadonlySet<number>;
+  readonly markKeys: ReadonlySet<string>;
 }
 
 /** Every call sees all that was committed before it, and holds no read transaction after it. */
@@ -64,6 +84,10 @@ export interface LedgerReader {
   campaignState(campaignNumber: number): CampaignState | undefined;
   /** Ids of the number's messages accepted in [fromMs, toMs), newest first, at most `limit`. */
   idsOfPhone(phoneNumber: string, window: PhoneWindow): MessageId[];
+  /** The value of a mark. */
+  mark(key: string): Uint8Array | undefined;
+  /** In the order of their keys. */
+  marks(range: LedgerRange): StoredMark[];
   /** Epoch milliseconds of the newest dispatch; 0 before the first. */
   lastDispatchAt(): number;
   close(): Promise<void>;

@@ -5,9 +5,12 @@
 //            "gapAtIndex"     → the first entry that was applied although it does not follow on those before it
 //            "isClearing"     → 1 while everything is being removed
 //   terms    index            → the term that began with this entry; empty where it is not known
-//   changes  index            → base index, time, campaigns and rows that the entry changed
+//   changes  index            → base index, time, campaigns, rows and marks that the entry changed
 //
 // `terms` grows by one a take-up and is never pruned.
+//
+// Marks are remembered by their keys, as rows are by their ids: so a catch-up entry carries the marks that changed, and
+// a null for each that is gone. All marks there are would be those of days.
 
 import { Packr } from "msgpackr";
 
@@ -32,7 +35,14 @@ const CLEARING = "isClearing";
 /** What lies between two entries of a gap: it may have been of any term. */
 const UNKNOWN_TERM = "";
 
-type ChangeRow = readonly [baseIndex: number, atMs: number, campaignNumbers: readonly number[], messageIds: string];
+type ChangeRow = readonly [
+  baseIndex: number,
+  atMs: number,
+  campaignNumbers: readonly number[],
+  messageIds: string,
+  /** Left out when there are none. */
+  markKeys?: readonly string[],
+];
 
 // useRecords off: msgpackr's shared structures have forked between writers; plain arrays cannot.
 const packr = new Packr({ useRecords: false });
@@ -83,16 +93,19 @@ export class LmdbLedgerHistory {
   changesAfter(index: number): LedgerChanges {
     const messageIds = new Set<string>();
     const campaignNumbers = new Set<number>();
+    const markKeys = new Set<string>();
     let baseIndex: number | null = null;
     for (const { value } of this.#changes.getRange({ start: index + 1 })) {
       const row: ChangeRow = packr.unpack(value);
       baseIndex ??= Math.max(index, row[0]);
       for (const campaignNumber of row[2]) campaignNumbers.add(campaignNumber);
+      for (const key of row[4] ?? []) markKeys.add(key);
       for (let at = 0; at < row[3].length; at += MESSAGE_ID_LENGTH) {
         messageIds.add(row[3].slice(at, at + MESSAGE_ID_LENGTH));
       }
     }
-    return { baseIndex: baseIndex ?? Math.max(index, this.position().index), messageIds, campaignNumbers };
+    baseIndex ??= Math.max(index, this.position().index);
+    return { baseIndex, messageIds, campaignNumbers, markKeys };
   }
 
   /** What to write of these entries, in their order; the answer is to be called inside a transaction. */
@@ -168,8 +181,10 @@ export class LmdbLedgerHistory {
   }
 }
 
-function changeRow({ baseIndex, atMs, campaigns, rows }: LedgerEntry): ChangeRow {
-  return [baseIndex, atMs, campaigns.map(([number]) => number), rows.map(([messageId]) => messageId).join("")];
+function changeRow({ baseIndex, atMs, campaigns, rows, marks }: LedgerEntry): ChangeRow {
+  const messageIds = rows.map(([messageId]) => messageId).join("");
+  const row = [baseIndex, atMs, campaigns.map(([number]) => number), messageIds] as const;
+  return marks.length === 0 ? row : [...row, marks.map(([key]) => key)];
 }
 
 function decodeTerm(bytes: Uint8Array): string {

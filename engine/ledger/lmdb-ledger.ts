@@ -7,57 +7,45 @@
 //   state      "cursor", "lastDispatchAt"     → a number
 //              "cursorId"                     → a text
 //   campaigns  campaign number                → state-record.ts
+//   marks      a text of the owner's          → bytes of the owner's
 //   terms, changes: lmdb-ledger-history.ts, of a ledger that is replicated
 //
 // What `commit` resolved survives kill -9 and a power cut, and a batch is there whole or not at all.
 
-import type { Database, DatabaseOptions, RangeOptions } from "lmdb";
+import { Buffer } from "node:buffer";
+
+import type { RangeOptions } from "lmdb";
 
 import { isMessageId, type MessageId } from "../message/ids.ts";
 import type { MessageRecord } from "../message/message-record.ts";
 import { EngineError } from "../runtime/errors.ts";
 import type { CampaignState } from "./campaign-state.ts";
 import type { EntryRow, LedgerEntry, TermStart } from "./ledger-entry.ts";
-import type {
-  CursorPosition,
-  DueEntry,
-  LedgerChanges,
-  LedgerPosition,
-  LedgerRange,
-  LedgerReader,
-  MessageSummary,
-  PhoneWindow,
+import {
+  type CursorPosition,
+  type DueEntry,
+  type LedgerChanges,
+  type LedgerMark,
+  type LedgerPosition,
+  type LedgerRange,
+  type LedgerReader,
+  MARK_KEY_BYTES_MAX,
+  type MessageSummary,
+  type PhoneWindow,
+  type StoredMark,
 } from "./ledger-reader.ts";
 import {
   type Committer,
   createCommitter,
   type Environment,
   openEnvironment,
-  type Table,
   type WriteFailure,
 } from "../runtime/lmdb-commit.ts";
-import { LmdbLedgerHistory } from "./lmdb-ledger-history.ts";
-import { LmdbPhoneIndex } from "./lmdb-phone-index.ts";
+import { LmdbLedgerTables } from "./lmdb-ledger-tables.ts";
 import { AFTER_ALL } from "./phone-key.ts";
-import {
-  decodeDueAt,
-  decodePhoneNumber,
-  decodeRecord,
-  decodeSummary,
-  encodeRecord,
-  summaryOf,
-  type VolatileRow,
-  volatileRows,
-} from "./record.ts";
-import { type PlannedRow, planRows } from "./row-plan.ts";
-import {
-  decodeCampaignState,
-  decodeNumber,
-  decodeText,
-  encodeCampaignState,
-  encodeNumber,
-  encodeText,
-} from "./state-record.ts";
+import { decodeDueAt, decodePhoneNumber, decodeRecord, decodeSummary, encodeRecord, summaryOf } from "./record.ts";
+import { planRows } from "./row-plan.ts";
+import { decodeCampaignState, decodeNumber, decodeText, encodeCampaignState, encodeText } from "./state-record.ts";
 
 export interface LedgerUpdate {
   readonly record: MessageRecord;
@@ -77,6 +65,8 @@ export interface LedgerBatch {
   readonly campaigns: readonly CampaignState[];
   /** Epoch milliseconds of the newest dispatch, or null to leave it. */
   readonly lastDispatchAtMs: number | null;
+  /** Changed marks; the last one of a key counts. */
+  readonly marks: readonly LedgerMark[];
 }
 
 export interface Ledger extends LedgerReader {
@@ -123,55 +113,35 @@ const NOTHING = new Uint8Array(0);
 const CURSOR = "cursor";
 const CURSOR_ID = "cursorId";
 const LAST_DISPATCH = "lastDispatchAt";
+/** UTF-8 of one UTF-16 unit. */
+const BYTES_A_CHARACTER = 3;
 /** Rows that one transaction of `clear` removes. */
 const CLEARED_ROWS_MAX = 10_000;
 
 class LmdbLedger implements Ledger {
   readonly #environment: Environment;
-  readonly #records: Table;
-  /** The same table, for reading rows where they lie: half of a scan's time would go into copies. */
-  readonly #volatileRecords: Database<VolatileRow>;
-  readonly #due: Table;
-  readonly #phones: LmdbPhoneIndex;
-  readonly #state: Table;
-  readonly #campaigns: Table;
-  readonly #history: LmdbLedgerHistory;
-  /** All of them, for `clear`; the state last. */
-  readonly #tables: readonly Table[];
+  readonly #tables: LmdbLedgerTables;
   readonly #committer: Committer;
   readonly #isReadOnly: boolean;
   #isClosed = false;
 
   constructor(path: string, isReadOnly: boolean) {
     this.#environment = openEnvironment(path);
-    const table = (name: string): Table => this.#environment.openDB(name, { encoding: "binary" });
-    this.#records = table("records");
-    // `encoder` is allowed for every table, but lmdb's typings know it for the root only.
-    const volatile: DatabaseOptions & { encoder: typeof volatileRows } = { encoding: "binary", encoder: volatileRows };
-    this.#volatileRecords = this.#environment.openDB("records", volatile);
-    this.#due = table("due");
-    const phones = table("phones");
-    this.#phones = new LmdbPhoneIndex(phones);
-    this.#state = table("state");
-    this.#campaigns = table("campaigns");
-    const terms = table("terms");
-    const changes = table("changes");
-    this.#history = new LmdbLedgerHistory({ state: this.#state, terms, changes });
-    this.#tables = [this.#records, this.#due, phones, this.#campaigns, terms, changes, this.#state];
+    this.#tables = new LmdbLedgerTables(this.#environment);
     this.#committer = createCommitter(this.#environment, { path, code: "ERR_LEDGER_WRITE" });
     this.#isReadOnly = isReadOnly;
   }
 
   get(messageId: string): MessageRecord | undefined {
     this.#refresh();
-    const bytes = this.#records.getBinary(messageId);
+    const bytes = this.#tables.records.getBinary(messageId);
     return bytes === undefined ? undefined : decodeRecord(messageId, bytes);
   }
 
   records(range: LedgerRange): MessageRecord[] {
     this.#refresh();
     const records: MessageRecord[] = [];
-    for (const { key, value } of this.#records.getRange(lmdbRange(range))) {
+    for (const { key, value } of this.#tables.records.getRange(lmdbRange(range))) {
       if (typeof key === "string") records.push(decodeRecord(key, value));
     }
     return records;
@@ -180,7 +150,7 @@ class LmdbLedger implements Ledger {
   summaries(range: LedgerRange): MessageSummary[] {
     this.#refresh();
     const summaries: MessageSummary[] = [];
-    for (const { key, value } of this.#volatileRecords.getRange(lmdbRange(range))) {
+    for (const { key, value } of this.#tables.volatileRecords.getRange(lmdbRange(range))) {
       if (typeof key === "string") summaries.push(summaryOf(key, value));
     }
     return summaries;
@@ -190,7 +160,7 @@ class LmdbLedger implements Ledger {
     this.#refresh();
     const entries: DueEntry[] = [];
     const start = after === null ? [0] : [after.dueAtMs, `${after.messageId}0`];
-    for (const key of this.#due.getKeys({ start, end: [throughMs, AFTER_ALL], limit })) {
+    for (const key of this.#tables.due.getKeys({ start, end: [throughMs, AFTER_ALL], limit })) {
       if (!Array.isArray(key)) continue;
       const [dueAtMs, messageId] = key;
       if (typeof dueAtMs === "number" && typeof messageId === "string" && isMessageId(messageId)) {
@@ -206,40 +176,54 @@ class LmdbLedger implements Ledger {
 
   cursorPosition(): CursorPosition {
     const sequence = this.#number(CURSOR);
-    const bytes = this.#state.getBinary(CURSOR_ID);
+    const bytes = this.#tables.state.getBinary(CURSOR_ID);
     return { sequence, id: bytes === undefined ? "" : decodeText(bytes) };
   }
 
   position(): LedgerPosition {
     this.#refresh();
-    return this.#history.position();
+    return this.#tables.history.position();
   }
 
   row(messageId: string): EntryRow | undefined {
-    const bytes = this.#records.getBinary(messageId);
+    const bytes = this.#tables.records.getBinary(messageId);
     return bytes === undefined || !isMessageId(messageId)
       ? undefined
       : [messageId, bytes, decodeDueAt(bytes), null, decodePhoneNumber(bytes)];
   }
 
   changesAfter(index: number): LedgerChanges {
-    return this.#history.changesAfter(index);
+    return this.#tables.history.changesAfter(index);
   }
 
   termAt(index: number): string {
-    return this.#history.termAt(index);
+    return this.#tables.history.termAt(index);
   }
 
   termsFrom(index: number): TermStart[] {
-    return this.#history.termsFrom(index);
+    return this.#tables.history.termsFrom(index);
   }
 
   gapAtIndex(): number | null {
-    return this.#history.gapAtIndex();
+    return this.#tables.history.gapAtIndex();
   }
 
   isClearing(): boolean {
-    return this.#history.isClearing();
+    return this.#tables.history.isClearing();
+  }
+
+  mark(key: string): Uint8Array | undefined {
+    this.#refresh();
+    return this.#tables.marks.getBinary(key);
+  }
+
+  marks(range: LedgerRange): StoredMark[] {
+    this.#refresh();
+    const marks: StoredMark[] = [];
+    for (const { key, value } of this.#tables.marks.getRange(lmdbRange(range))) {
+      if (typeof key === "string") marks.push({ key, value });
+    }
+    return marks;
   }
 
   lastDispatchAt(): number {
@@ -248,12 +232,12 @@ class LmdbLedger implements Ledger {
 
   campaignStates(): CampaignState[] {
     this.#refresh();
-    return [...this.#campaigns.getRange()].map(({ value }) => decodeCampaignState(value));
+    return [...this.#tables.campaigns.getRange()].map(({ value }) => decodeCampaignState(value));
   }
 
   campaignState(campaignNumber: number): CampaignState | undefined {
     this.#refresh();
-    const bytes = this.#campaigns.get(campaignNumber);
+    const bytes = this.#tables.campaigns.get(campaignNumber);
     return bytes === undefined ? undefined : decodeCampaignState(bytes);
   }
 
@@ -261,9 +245,9 @@ class LmdbLedger implements Ledger {
     this.#refresh();
     const { fromMs, toMs, limit } = window;
     const ids: MessageId[] = [];
-    for (const messageId of this.#phones.candidates(phoneNumber, fromMs, toMs)) {
+    for (const messageId of this.#tables.phones.candidates(phoneNumber, fromMs, toMs)) {
       if (ids.length === limit) break;
-      const bytes = this.#records.getBinary(messageId);
+      const bytes = this.#tables.records.getBinary(messageId);
       const row = bytes === undefined ? undefined : decodeSummary(messageId, bytes);
       if (row?.phoneNumber !== phoneNumber) continue;
       if (row.acceptedAtMs >= fromMs && row.acceptedAtMs < toMs) ids.push(messageId);
@@ -277,42 +261,50 @@ class LmdbLedger implements Ledger {
     const created = batch.created.map(encodeRecord);
     const updated = batch.updated.map(({ record }) => encodeRecord(record));
     const campaigns = batch.campaigns.map(encodeCampaignState);
+    checkMarks(batch.marks);
+    const tables = this.#tables;
     await this.#committer.commit(() => {
-      batch.created.forEach((record, index) => this.#putCreated(record, created[index] ?? NOTHING));
-      batch.updated.forEach((change, index) => this.#putUpdated(change, updated[index] ?? NOTHING));
+      batch.created.forEach((record, index) => tables.putCreated(record, created[index] ?? NOTHING));
+      batch.updated.forEach(({ record, previousDueAtMs }, index) =>
+        tables.putUpdated(record, previousDueAtMs, updated[index] ?? NOTHING),
+      );
       batch.campaigns.forEach((state, index) => {
-        void this.#campaigns.put(state.campaignNumber, campaigns[index] ?? NOTHING);
+        void tables.campaigns.put(state.campaignNumber, campaigns[index] ?? NOTHING);
       });
-      this.#putNumber(CURSOR, batch.cursor);
-      if (batch.cursorId !== undefined) void this.#state.put(CURSOR_ID, encodeText(batch.cursorId));
-      this.#putNumber(LAST_DISPATCH, batch.lastDispatchAtMs);
+      for (const { key, value } of batch.marks) tables.putMark(key, value);
+      tables.putNumber(CURSOR, batch.cursor);
+      if (batch.cursorId !== undefined) void tables.state.put(CURSOR_ID, encodeText(batch.cursorId));
+      tables.putNumber(LAST_DISPATCH, batch.lastDispatchAtMs);
     });
   }
 
   async apply(entries: readonly LedgerEntry[]): Promise<void> {
     if (this.#isReadOnly) throw new EngineError("ERR_LEDGER_WRITE", "this ledger was opened to be read only");
-    const isWhole = this.#history.gapAtIndex() === null && this.#history.gapIn(entries) === null;
+    const tables = this.#tables;
+    const isWhole = tables.history.gapAtIndex() === null && tables.history.gapIn(entries) === null;
     const isTrusted = isWhole && entries.every(({ terms }) => terms === null);
     // All that is looked up, decoded or encoded happens before the transaction, as above.
-    const rows = planRows(entries, isTrusted ? null : (messageId) => this.#dueOf(messageId));
+    const rows = planRows(entries, isTrusted ? null : (messageId) => tables.dueOf(messageId));
     for (const row of rows.values()) if (row.isNew) row.phoneNumber ??= decodePhoneNumber(row.bytes);
     const campaigns = new Map(entries.flatMap((entry) => entry.campaigns));
+    const marks = new Map(entries.flatMap((entry) => entry.marks));
     const cursor = entries.findLast((entry) => entry.cursor !== null);
     const lastDispatchAtMs = entries.findLast((entry) => entry.lastDispatchAtMs !== null)?.lastDispatchAtMs ?? null;
-    const putHistory = this.#history.prepare(entries);
+    const putHistory = tables.history.prepare(entries);
     await this.#committer.commit(() => {
-      for (const [messageId, row] of rows) this.#putPlanned(messageId, row);
-      for (const [campaignNumber, bytes] of campaigns) void this.#campaigns.put(campaignNumber, bytes);
-      this.#putNumber(CURSOR, cursor?.cursor ?? null);
-      if (cursor !== undefined) void this.#state.put(CURSOR_ID, encodeText(cursor.cursorId));
-      this.#putNumber(LAST_DISPATCH, lastDispatchAtMs);
+      for (const [messageId, row] of rows) tables.putPlanned(messageId, row);
+      for (const [campaignNumber, bytes] of campaigns) void tables.campaigns.put(campaignNumber, bytes);
+      for (const [key, value] of marks) tables.putMark(key, value);
+      tables.putNumber(CURSOR, cursor?.cursor ?? null);
+      if (cursor !== undefined) void tables.state.put(CURSOR_ID, encodeText(cursor.cursorId));
+      tables.putNumber(LAST_DISPATCH, lastDispatchAtMs);
       putHistory();
     });
   }
 
   async clear(): Promise<void> {
-    await this.#committer.commit(() => this.#history.putClearing());
-    for (const table of this.#tables) {
+    await this.#committer.commit(() => this.#tables.history.putClearing());
+    for (const table of this.#tables.all) {
       for (;;) {
         const keys = [...table.getKeys({ limit: CLEARED_ROWS_MAX })];
         if (keys.length === 0) break;
@@ -336,48 +328,25 @@ class LmdbLedger implements Ledger {
     if (this.#committer.failure() === null) await this.#environment.close();
   }
 
-  #putCreated(record: MessageRecord, bytes: Uint8Array): void {
-    void this.#records.put(record.messageId, bytes);
-    this.#phones.put(record.phoneNumber, record.messageId);
-    if (record.dueAtMs > 0) void this.#due.put([record.dueAtMs, record.messageId], NOTHING);
-  }
-
-  #putUpdated({ record, previousDueAtMs }: LedgerUpdate, bytes: Uint8Array): void {
-    const { messageId, dueAtMs } = record;
-    void this.#records.put(messageId, bytes);
-    this.#moveDue(messageId, previousDueAtMs, dueAtMs);
-  }
-
-  #putPlanned(messageId: MessageId, { bytes, dueAtMs, previousDueAtMs, isNew, phoneNumber }: PlannedRow): void {
-    void this.#records.put(messageId, bytes);
-    if (isNew) this.#phones.put(phoneNumber ?? "", messageId);
-    this.#moveDue(messageId, previousDueAtMs, dueAtMs);
-  }
-
-  #moveDue(messageId: MessageId, previousDueAtMs: number, dueAtMs: number): void {
-    if (dueAtMs === previousDueAtMs) return;
-    if (previousDueAtMs > 0) void this.#due.remove([previousDueAtMs, messageId]);
-    if (dueAtMs > 0) void this.#due.put([dueAtMs, messageId], NOTHING);
-  }
-
-  #dueOf(messageId: MessageId): number | null {
-    const bytes = this.#records.getBinary(messageId);
-    return bytes === undefined ? null : decodeDueAt(bytes);
-  }
-
-  #putNumber(key: string, value: number | null): void {
-    if (value !== null) void this.#state.put(key, encodeNumber(value));
-  }
-
   #number(key: string): number {
     this.#refresh();
-    const bytes = this.#state.getBinary(key);
+    const bytes = this.#tables.state.getBinary(key);
     return bytes === undefined ? 0 : decodeNumber(bytes);
   }
 
   /** lmdb keeps one read transaction for a turn of the event loop; readers would miss what another thread commits. */
   #refresh(): void {
     if (this.#isReadOnly) this.#environment.resetReadTxn();
+  }
+}
+
+/** @throws RangeError for a key that LMDB does not take: inside the transaction it would be too late. */
+export function checkMarks(marks: readonly LedgerMark[]): void {
+  for (const { key } of marks) {
+    const isShort =
+      key.length * BYTES_A_CHARACTER <= MARK_KEY_BYTES_MAX || Buffer.byteLength(key) <= MARK_KEY_BYTES_MAX;
+    if (key !== "" && isShort) continue;
+    throw new RangeError(`a mark's key has 1 to ${MARK_KEY_BYTES_MAX} bytes, this one ${Buffer.byteLength(key)}`);
   }
 }
 

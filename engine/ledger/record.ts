@@ -2,6 +2,9 @@
 //
 // The id is the row's key and not repeated. The timeline is packed apart, into one of the elements, so that the CSV
 // export, which needs all but that, reads a row in half the time.
+//
+// What came with later releases stands behind it, most frequent first. It is left out where it and all that follows has
+// its default, so a row of an older release reads as one that has none of it.
 
 import assert from "node:assert/strict";
 
@@ -37,7 +40,10 @@ type Row = readonly [
   dueAtMs: number,
   attributes: string,
   timeline: Uint8Array,
+  ...later: Later,
 ];
+
+type Later = readonly [pricingAtMs?: number, sendAtMs?: number, waitKey?: string, closedAttempts?: number];
 
 type TimelineRow = readonly [
   atMs: number,
@@ -73,8 +79,16 @@ export function encodeRecord(record: MessageRecord): Uint8Array {
     record.dueAtMs,
     record.attributes,
     packr.pack(record.timeline.map(timelineRow)),
+    ...laterOf(record),
   ];
   return packr.pack(row);
+}
+
+function laterOf({ pricingAtMs, sendAtMs, waitKey, closedAttempts }: MessageRecord): Later {
+  if (closedAttempts !== 0) return [pricingAtMs, sendAtMs, waitKey, closedAttempts];
+  if (waitKey !== "") return [pricingAtMs, sendAtMs, waitKey];
+  if (sendAtMs !== 0) return [pricingAtMs, sendAtMs];
+  return pricingAtMs === 0 ? [] : [pricingAtMs];
 }
 
 /**
@@ -105,6 +119,10 @@ export function decodeRecord(messageId: string, bytes: Uint8Array): MessageRecor
     pricingCategory: row[17],
     dueAtMs: row[18],
     attributes: row[19],
+    pricingAtMs: row[21] ?? 0,
+    sendAtMs: row[22] ?? 0,
+    waitKey: row[23] ?? "",
+    closedAttempts: row[24] ?? 0,
     timeline: timeline.map(timelineEntry),
   };
 }

@@ -12,6 +12,8 @@ type Row = readonly [
   accepted: number,
   byStatus: Record<string, number>,
   byError: Record<string, number>,
+  /** Left out when there are none. */
+  doubleSends?: number,
 ];
 
 // useRecords off: msgpackr's shared structures have forked between writers; plain values cannot.
@@ -35,13 +37,14 @@ export function decodeText(bytes: Uint8Array): string {
 }
 
 export function encodeCampaignState(state: CampaignState): Uint8Array {
-  const { accepted, byStatus, byError } = state.counters;
-  const row: Row = [state.campaignNumber, state.headId, state.diskFromId, state.tailId, accepted, byStatus, byError];
-  return packr.pack(row);
+  const { accepted, byStatus, byError, doubleSends } = state.counters;
+  const ids = [state.campaignNumber, state.headId, state.diskFromId, state.tailId] as const;
+  const row: Row = [...ids, accepted, byStatus, byError];
+  return packr.pack(doubleSends === 0 ? row : [...row, doubleSends]);
 }
 
 export function decodeCampaignState(bytes: Uint8Array): CampaignState {
   const row: Row = packr.unpack(bytes);
-  const [campaignNumber, headId, diskFromId, tailId, accepted, byStatus, byError] = row;
-  return { campaignNumber, headId, diskFromId, tailId, counters: { accepted, byStatus, byError } };
+  const [campaignNumber, headId, diskFromId, tailId, accepted, byStatus, byError, doubleSends = 0] = row;
+  return { campaignNumber, headId, diskFromId, tailId, counters: { accepted, byStatus, byError, doubleSends } };
 }

@@ -17,7 +17,42 @@ export interface CampaignDefinition {
   readonly timeToLiveSeconds: number;
   readonly uncertain: { readonly waitSeconds: number; readonly then: "resend" | "fail" };
   readonly trigger: TriggerDefinition;
+  /** When to send; absent: at once. `timeToLiveSeconds` counts from then. */
+  readonly sendAt?: SendAtDefinition;
+  /** What its waiting messages can be cancelled by; absent: by nothing. */
+  readonly key?: KeyDefinition;
+  /** What each accepted event ends elsewhere: waiting messages of that campaign under the same key. Its own id: older ones. */
+  readonly cancels?: readonly { readonly campaign: string; readonly key: KeyDefinition }[];
+  /** Marketing only: nothing is sent then. */
+  readonly quietHours?: QuietHoursDefinition;
   readonly template: TemplateUse;
+}
+
+/** How far after its acceptance a message may be sent at the latest: 60 days. */
+export const SEND_AHEAD_MS_MAX: number = 60 * 86_400_000;
+
+export interface SendAtDefinition {
+  /** A time in the payload, or several places tried in order. Absent: the moment of acceptance. */
+  readonly path?: string | readonly string[];
+  /** Added to that time: seconds, or text such as `30m`, `-2h`, `1d 12h`. Default 0. */
+  readonly offset?: number | string;
+  /** IANA; of times that are written without a zone. Default UTC. */
+  readonly timeZone?: string;
+  /** Without a time an event is refused; default: its message is sent at once. */
+  readonly required?: boolean;
+}
+
+export interface KeyDefinition {
+  readonly path: string | readonly string[];
+}
+
+export interface QuietHoursDefinition {
+  /** `HH:MM`. */
+  readonly from: string;
+  /** `HH:MM`, exclusive; before `from`: of the next day. */
+  readonly to: string;
+  /** IANA; absent: the recipient's own. */
+  readonly timeZone?: string;
 }
 
 export interface TriggerDefinition {
@@ -58,19 +93,40 @@ export interface AttributeDefinition {
   readonly regionPath?: string;
 }
 
-/** How attributes fill the template. Expressions are Liquid. */
-export interface TemplateUse {
+/** How attributes fill the template. Expressions are Liquid. docs/templates.md shows each element. */
+export interface TemplateUse extends TemplatePartUse {
   readonly name: string;
   readonly language: string;
+  /** When a limited-time offer ends: ISO 8601 (without a zone: UTC), or seconds or milliseconds since 1970. */
+  readonly limitedTimeOffer?: { readonly expiresAt: string };
+  /** Of a carousel: as many as the template has, in its order. */
+  readonly cards?: readonly TemplatePartUse[];
+}
+
+/** The message itself, or one card of its carousel. */
+export interface TemplatePartUse {
   /** Positional templates take a list, named ones a map. */
   readonly body?: readonly string[] | Readonly<Record<string, string>>;
-  readonly header?:
-    | string
-    | Readonly<Record<string, string>>
-    | { readonly image: string }
-    | { readonly video: string }
-    | { readonly document: string; readonly filename?: string };
-  readonly buttons?: readonly { readonly index: number; readonly value: string }[];
+  readonly header?: HeaderUse;
+  readonly buttons?: readonly ButtonUse[];
+}
+
+/**
+ * The value of a text header, or a map: `{ first_name: … }` of a named one, `{ image: … }`, `{ video: … }`,
+ * `{ document: …, filename: … }`, `{ location: { latitude, longitude, name, address } }`, `{ product: …, catalog: … }`.
+ * A medium is an https link or an upload's id, told apart by their looks, or `{ link: … }` or `{ id: … }`.
+ */
+export type HeaderUse = string | Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+
+export interface ButtonUse {
+  /** Its place among the buttons of the template, or of the card, from 0. */
+  readonly index: number;
+  /** End of a URL, payload of a quick reply, code to copy, product whose picture is shown, or token of a flow. */
+  readonly value: string;
+  /** Of a flow: what its first screen is given. */
+  readonly data?: Readonly<Record<string, string>>;
+  /** Of a list of products. */
+  readonly sections?: readonly { readonly title: string; readonly products: readonly string[] }[];
 }
 
 /** One thing that keeps a campaign from working. */

@@ -1,48 +1,106 @@
-// An envelope is what the stream carries: the events, or the status updates, that one group commit
+// An envelope is what the stream carries: the events, the status updates, or the cancels that one group commit
 // collected for one partition. One append, one fsync and one acknowledgement for all of them.
 
 import { Packr } from "msgpackr";
 
+import type { Cancel } from "./cancel.ts";
 import type { AcceptedEvent } from "./event.ts";
 import type { MessageId } from "./ids.ts";
 import type { DeliveryStatus, StatusUpdate } from "./status-update.ts";
 
 export type Envelope =
   | { readonly kind: "events"; readonly events: readonly AcceptedEvent[] }
-  | { readonly kind: "statuses"; readonly updates: readonly StatusUpdate[] };
+  | { readonly kind: "statuses"; readonly updates: readonly StatusUpdate[] }
+  | { readonly kind: "cancels"; readonly cancels: readonly Cancel[] };
 
-/** The largest number of events or updates in one envelope. */
+/** The largest number of events, updates or cancels in one envelope. */
 export const ENVELOPE_ITEMS_MAX = 256;
 
-type EventRow = readonly [MessageId, string, string] | readonly [MessageId, string, string, number];
+/** What later releases added stands at the end, and is left out where it and all that follows is absent. */
+type EventRow = readonly [
+  messageId: MessageId,
+  phoneNumber: string,
+  attributes: string,
+  attempts?: number,
+  sendAtMs?: number,
+  waitKey?: string,
+];
 type UpdateRow = readonly [MessageId, number, DeliveryStatus, string, number, number | null, string, string];
-type Packed = readonly ["e1", readonly EventRow[]] | readonly ["s1", readonly UpdateRow[]];
+type CancelRow = readonly [campaignNumber: number, key: string, by: MessageId, byCampaignId: string, atMs: number];
+type Packed =
+  | readonly ["e1", readonly EventRow[]]
+  | readonly ["s1", readonly UpdateRow[]]
+  | readonly ["c1", readonly CancelRow[]];
 
 // useRecords off: msgpackr's shared structures have forked between writers; plain arrays cannot.
 const packr = new Packr({ useRecords: false });
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
-  const packed: Packed =
-    envelope.kind === "events" ? ["e1", envelope.events.map(eventRow)] : ["s1", envelope.updates.map(updateRow)];
-  return packr.pack(packed);
+  return packr.pack(packedOf(envelope));
 }
 
 /** Trusts its input: only this module writes envelopes, and the stream keeps their bytes whole. */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by encodeEnvelope
   const packed = packr.unpack(bytes) as Packed;
-  if (packed[0] === "e1") {
-    return { kind: "events", events: packed[1].map(eventOf) };
+  switch (packed[0]) {
+    case "e1":
+      return { kind: "events", events: packed[1].map(eventOf) };
+    case "s1":
+      return { kind: "statuses", updates: packed[1].map(updateOf) };
+    case "c1":
+      return { kind: "cancels", cancels: packed[1].map(cancelOf) };
   }
-  return { kind: "statuses", updates: packed[1].map(updateOf) };
 }
 
-function eventRow({ messageId, phoneNumber, attributes, attempts = 0 }: AcceptedEvent): EventRow {
+function packedOf(envelope: Envelope): Packed {
+  switch (envelope.kind) {
+    case "events":
+      return ["e1", envelope.events.map(eventRow)];
+    case "statuses":
+      return ["s1", envelope.updates.map(updateRow)];
+    case "cancels":
+      return ["c1", envelope.cancels.map(cancelRow)];
+  }
+}
+
+function eventRow({
+  messageId,
+  phoneNumber,
+  attributes,
+  attempts = 0,
+  sendAtMs = 0,
+  waitKey = "",
+}: AcceptedEvent): EventRow {
+  if (waitKey !== "") return [messageId, phoneNumber, attributes, attempts, sendAtMs, waitKey];
+  if (sendAtMs !== 0) return [messageId, phoneNumber, attributes, attempts, sendAtMs];
   return attempts === 0 ? [messageId, phoneNumber, attributes] : [messageId, phoneNumber, attributes, attempts];
 }
 
-function eventOf([messageId, phoneNumber, attributes, attempts = 0]: EventRow): AcceptedEvent {
-  return attempts === 0 ? { messageId, phoneNumber, attributes } : { messageId, phoneNumber, attributes, attempts };
+function eventOf([
+  messageId,
+  phoneNumber,
+  attributes,
+  attempts = 0,
+  sendAtMs = 0,
+  waitKey = "",
+]: EventRow): AcceptedEvent {
+  const event = { messageId, phoneNumber, attributes };
+  if (attempts === 0 && sendAtMs === 0 && waitKey === "") return event;
+  return {
+    ...event,
+    ...(attempts === 0 ? {} : { attempts }),
+    ...(sendAtMs === 0 ? {} : { sendAtMs }),
+    ...(waitKey === "" ? {} : { waitKey }),
+  };
+}
+
+function cancelRow({ campaignNumber, key, by, byCampaignId, atMs }: Cancel): CancelRow {
+  return [campaignNumber, key, by, byCampaignId, atMs];
+}
+
+function cancelOf([campaignNumber, key, by, byCampaignId, atMs]: CancelRow): Cancel {
+  return { campaignNumber, key, by, byCampaignId, atMs };
 }
 
 function updateRow(update: StatusUpdate): UpdateRow {

@@ -18,4 +18,8 @@ export interface AcceptedEvent {
    * (salvage.ts). Absent for every event that a door accepted.
    */
   readonly attempts?: number;
+  /** Epoch milliseconds: not to be sent before. Absent: at once. */
+  readonly sendAtMs?: number;
+  /** What it can be cancelled by while it waits; absent: by nothing. */
+  readonly waitKey?: string;
 }

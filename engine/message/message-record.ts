@@ -43,5 +43,16 @@ export interface MessageRecord {
   readonly pricingCategory: string;
   /** When a waiting message (retrying, held, uncertain) is looked at again; 0 when it waits for no time. */
   readonly dueAtMs: number;
+  /** Not to be sent before; its time to live counts from here. 0: it could leave at once. */
+  readonly sendAtMs: number;
+  /** What it can be cancelled by while it waits; empty: by nothing. */
+  readonly waitKey: string;
+  /** When the status that told `pricingCategory` happened, its rank as milliseconds of that second (status-merge). */
+  readonly pricingAtMs: number;
+  /**
+   * Attempts up to this one are over: an operator replayed the message, or all of them certainly came to nothing. What
+   * is told of them later counts only if somebody got the message after all. 0: none is.
+   */
+  readonly closedAttempts: number;
   readonly timeline: readonly TimelineEntry[];
 }

@@ -209,13 +209,13 @@ export class JetStreamOutbox {
     if (outbox !== undefined) outbox.last = Math.max(outbox.last, sequence);
   }
 
-  /** The ids of the entry's events when the ledger holds it, none for status updates. */
+  /** The ids of the entry's events when the ledger holds it, none for status updates and cancels. */
   #verdict(partition: number, sequence: number): readonly MessageId[] | "lost" {
     const { store, hasRow, isSuperseded } = this.#options;
     const entry = store.entry(partition, sequence);
     if (entry === undefined) return [];
     const envelope = decodeEnvelope(frameEnvelope(entry.frame));
-    if (envelope.kind === "statuses") return [];
+    if (envelope.kind !== "events") return [];
     const ids = envelope.events.map(({ messageId }) => messageId);
     const first = ids.find((id) => !isSuperseded(partition, id));
     return first === undefined || hasRow(first) ? ids : "lost";

@@ -36,9 +36,13 @@ function store(first: number, count: number): Promise<void> {
     ...csvRecord(first + index),
     attributes: "{}",
     dueAtMs: 0,
+    sendAtMs: 0,
+    waitKey: "",
+    pricingAtMs: 0,
+    closedAttempts: 0,
     timeline: [],
   }));
-  return ledger.commit({ created, updated: [], cursor: null, campaigns: [], lastDispatchAtMs: null });
+  return ledger.commit({ created, updated: [], cursor: null, campaigns: [], lastDispatchAtMs: null, marks: [] });
 }
 
 function collector(

@@ -33,6 +33,10 @@ export function recordOf(messageId: MessageId, changes: Partial<MessageRecord> =
     failedAtMs: 0,
     pricingCategory: "",
     dueAtMs: 0,
+    sendAtMs: 0,
+    waitKey: "",
+    pricingAtMs: 0,
+    closedAttempts: 0,
     timeline: [],
     ...changes,
   };

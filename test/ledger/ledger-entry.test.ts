@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import * as fc from "fast-check";
+import { Packr } from "msgpackr";
 
 import { EntryJoiner } from "../../engine/ledger/entry-joiner.ts";
 import {
@@ -45,6 +46,9 @@ const entry: fc.Arbitrary<LedgerEntry> = fc.record(
     atMs,
     rows: fc.array(row, { maxLength: 24 }),
     campaigns: fc.array(fc.tuple(fc.integer({ min: 1, max: 2 ** 32 - 1 }), bytes), { maxLength: 6 }),
+    marks: fc.array(fc.tuple(fc.string({ unit: "binary", maxLength: 60 }), fc.option(bytes, { nil: null })), {
+      maxLength: 6,
+    }),
     cursor: fc.option(fc.nat(), { nil: null }),
     cursorId: fc.string({ unit: "binary", maxLength: 40 }),
     lastDispatchAtMs: fc.option(atMs, { nil: null }),
@@ -64,6 +68,7 @@ function plain(written: LedgerEntry): LedgerEntry {
     ...written,
     rows: written.rows.map(([id, data, ...rest]) => [id, Buffer.from(data), ...rest] as const),
     campaigns: written.campaigns.map(([number, data]) => [number, Buffer.from(data)] as const),
+    marks: written.marks.map(([key, data]) => [key, data === null ? null : Buffer.from(data)] as const),
   };
 }
 
@@ -75,6 +80,34 @@ test("an entry read back is the entry that was written, in one part or in many",
       assert.deepEqual(join(parts).map(plain), [plain(written)]);
     }),
   );
+});
+
+test("an entry without marks is written as before there were marks, and one of then has none", () => {
+  fc.assert(
+    fc.property(entry, (drawn) => {
+      const written = { ...drawn, marks: [] };
+      const { rows, campaigns, baseTerm, cursor, cursorId, lastDispatchAtMs, terms } = written;
+      const head = Buffer.alloc(37);
+      head.writeUInt8(1, 0);
+      head.writeUIntBE(written.index, 1, 6);
+      head.writeUIntBE(written.baseIndex, 7, 6);
+      head.writeUInt32BE(0, 13);
+      head.writeUInt32BE(1, 17);
+      head.write(written.term, 21, 16, "latin1");
+      const meta = [baseTerm, written.atMs, cursor, cursorId, lastDispatchAtMs, terms];
+      const old = Buffer.concat([head, new Packr({ useRecords: false }).pack([rows, campaigns, meta])]);
+      assert.deepEqual(
+        encodeEntry(written, 1_000_000).map((part) => Buffer.from(part)),
+        [old],
+      );
+      assert.deepEqual(join([old]).map(plain), [plain(written)]);
+    }),
+  );
+});
+
+test("an entry with marks is refused by a release that would lose them", () => {
+  const [part] = encodeEntry({ ...EMPTY, marks: [["trail/1", null]] });
+  assert.equal(part?.[0], 2);
 });
 
 test("each part tells its entry, its number and how many there are, without the rest being read", () => {
@@ -114,16 +147,18 @@ test("what is left of a group whose beginning has aged out is no entry", () => {
   assert.deepEqual(join([...parts.slice(1), ...parts]).length, 1);
 });
 
-test("a row that fits into no message is refused", () => {
+test("a row or a mark that fits into no message is refused", () => {
   const rows = [[idOf(1), Buffer.alloc(PART_BYTES), 0, null, "+1"] as const];
   assert.throws(() => encodeEntry({ ...EMPTY, rows }, PART_BYTES), RangeError);
+  const marks = [["trail/1", Buffer.alloc(PART_BYTES)] as const];
+  assert.throws(() => encodeEntry({ ...EMPTY, marks }, PART_BYTES), RangeError);
 });
 
 test("an entry of another layout is refused by its version", () => {
   const [part] = encodeEntry(EMPTY);
   assert.ok(part !== undefined);
   part[0] = 9;
-  assert.throws(() => decodeHead(part), /layout 9; this release reads 1/);
+  assert.throws(() => decodeHead(part), /layout 9; this release reads 1 and 2/);
   assert.throws(() => decodeHead(new Uint8Array(3)), /layout 0/);
 });
 
@@ -135,6 +170,7 @@ const EMPTY: LedgerEntry = {
   atMs: 0,
   rows: [],
   campaigns: [],
+  marks: [],
   cursor: null,
   cursorId: "",
   lastDispatchAtMs: null,

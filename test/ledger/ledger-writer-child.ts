@@ -27,7 +27,8 @@ for (let cursor = ledger.cursor() + 1; ; cursor++) {
     tailId: created.at(-1)?.messageId ?? "",
     counters,
   };
+  const marks = [{ key: `round/${String(cursor).padStart(9, "0")}`, value: Buffer.from(String(cursor)) }];
   // oxlint-disable-next-line no-await-in-loop -- one after the other, as a partition's thread does
-  await ledger.commit({ created, updated: [], cursor, campaigns: [state], lastDispatchAtMs: NOON_MS });
+  await ledger.commit({ created, updated: [], cursor, campaigns: [state], lastDispatchAtMs: NOON_MS, marks });
   process.stdout.write(`${cursor}\n`);
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 
 import type { LedgerEntry } from "../../engine/ledger/ledger-entry.ts";
+import type { LedgerMark } from "../../engine/ledger/ledger-reader.ts";
 import { CHANGES_KEPT_MS, CHANGES_MAX } from "../../engine/ledger/lmdb-ledger-history.ts";
 import { type Ledger, openLedger } from "../../engine/ledger/lmdb-ledger.ts";
 import { idOf, NOON_MS, recordOf } from "./fixtures.ts";
@@ -18,7 +19,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 let folders = 0;
 const open = (name = `ledger-${(folders += 1)}`): Ledger => openLedger({ path: join(folder, name), readOnly: false });
 
-const NOTHING = { created: [], updated: [], cursor: null, campaigns: [], lastDispatchAtMs: null };
+const NOTHING = { created: [], updated: [], cursor: null, campaigns: [], lastDispatchAtMs: null, marks: [] };
 
 /** Commits `rounds` rounds, and answers with the entries they would be. */
 async function committed(ledger: Ledger, rounds: number, author = new RoundAuthor(7)): Promise<LedgerEntry[]> {
@@ -49,14 +50,16 @@ test("a commit alone moves no position and remembers no changes", async () => {
   const ledger = open();
   await committed(ledger, 3);
   assert.deepEqual(ledger.position(), { index: 0, term: "" });
-  assert.deepEqual(ledger.changesAfter(0), { baseIndex: 0, messageIds: new Set(), campaignNumbers: new Set() });
+  const nothing = { messageIds: new Set(), campaignNumbers: new Set(), markKeys: new Set() };
+  assert.deepEqual(ledger.changesAfter(0), { baseIndex: 0, ...nothing });
   await ledger.close();
 });
 
 test("position, terms and what changed survive a restart", async () => {
   const ledger = open("restarted");
   const created = [1, 2, 3].map((number) => recordOf(idOf(number)));
-  const batches = created.map((record) => ({ ...NOTHING, created: [record] }));
+  const markOf = (number: number): LedgerMark => ({ key: `mark/${number}`, value: null });
+  const batches = created.map((record, at) => ({ ...NOTHING, created: [record], marks: [markOf(at)] }));
   const entries = batches.map((batch, at) => entryOf(batch, { index: at + 1, term: termOf(at === 2 ? 9 : 1) }));
   await ledger.apply(entries);
   await ledger.close();
@@ -74,6 +77,7 @@ test("position, terms and what changed survive a restart", async () => {
     baseIndex: 1,
     messageIds: new Set([idOf(2), idOf(3)]),
     campaignNumbers: new Set(),
+    markKeys: new Set(["mark/1", "mark/2"]),
   });
   await again.close();
 });
@@ -111,6 +115,7 @@ test("a catch-up entry brings a table that has some of it, or none of it, to the
     baseIndex: 10,
     rows,
     campaigns: entries.flatMap(({ campaigns }) => campaigns),
+    marks: [...changes.markKeys].map((key) => [key, source.mark(key) ?? null] as const),
     cursor: source.cursor(),
     cursorId: source.cursorPosition().id,
     lastDispatchAtMs: source.lastDispatchAt(),
@@ -166,7 +171,10 @@ test("a gap of another term leaves what is between unknown", async () => {
 test("a cleared table is empty and can be filled anew", async () => {
   const ledger = open("cleared");
   const created = Array.from({ length: 25_000 }, (_, number) => recordOf(idOf(number), { dueAtMs: NOON_MS }));
-  await ledger.apply([entryOf({ ...NOTHING, created, cursor: 9, cursorId: "nine" }, { index: 5, baseIndex: 3 })]);
+  const marks = [{ key: "mark", value: Buffer.from("kept") }];
+  await ledger.apply([
+    entryOf({ ...NOTHING, created, marks, cursor: 9, cursorId: "nine" }, { index: 5, baseIndex: 3 }),
+  ]);
   const empty = open();
   await ledger.clear();
   assert.deepEqual(contentsOf(ledger), contentsOf(empty));

@@ -40,6 +40,7 @@ test("after kill -9 every promised batch is there, and rows, counters, due entri
     assert.equal(rows.length, cursor * ROWS_A_COMMIT);
     assert.equal(ledger.campaignStates()[0]?.counters.accepted, rows.length);
     assert.equal(ledger.due({ after: null, throughMs: Number.MAX_SAFE_INTEGER, limit: 1_000_000 }).length, rows.length);
+    assert.equal(ledger.marks({ from: "round/", to: "round0", limit: 1_000_000 }).length, cursor);
     const last = rows.at(-1);
     const window = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: 9 };
     assert.deepEqual(ledger.idsOfPhone(last?.phoneNumber ?? "", window), [last?.messageId]);

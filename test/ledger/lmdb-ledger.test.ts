@@ -7,7 +7,10 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { Worker } from "node:worker_threads";
 
+import * as fc from "fast-check";
+
 import type { CampaignState } from "../../engine/ledger/campaign-state.ts";
+import type { LedgerMark, LedgerRange } from "../../engine/ledger/ledger-reader.ts";
 import { emptyCounters } from "../../engine/ledger/counters.ts";
 import { type Ledger, type LedgerBatch, openLedger } from "../../engine/ledger/lmdb-ledger.ts";
 import { campaignPrefix } from "../../engine/message/ids.ts";
@@ -28,6 +31,7 @@ const batchOf = (changes: Partial<LedgerBatch>): LedgerBatch => ({
   cursor: null,
   campaigns: [],
   lastDispatchAtMs: null,
+  marks: [],
   ...changes,
 });
 
@@ -106,7 +110,8 @@ describe("a ledger's side tables", () => {
     const path = freshPath();
     const first = open(path);
     assert.deepEqual([first.cursor(), first.lastDispatchAt(), first.campaignStates()], [0, 0, []]);
-    const counters = { ...emptyCounters(), accepted: 3, byStatus: { sent: 2, failed: 1 }, byError: { "131026": 1 } };
+    const counts = { byStatus: { sent: 2, failed: 1 }, byError: { "131026": 1 }, doubleSends: 1 };
+    const counters = { ...emptyCounters(), accepted: 3, ...counts };
     const state: CampaignState = { campaignNumber: 300, headId: idOf(1), diskFromId: "", tailId: idOf(9), counters };
     await first.commit(batchOf({ cursor: 7, lastDispatchAtMs: NOON_MS, campaigns: [state] }));
     await first.commit(batchOf({ campaigns: [{ ...state, campaignNumber: 2 }] }));
@@ -126,6 +131,82 @@ describe("a ledger's side tables", () => {
     counters.accepted = 99;
     await commit;
     assert.equal(ledger.campaignStates()[0]?.counters.accepted, 0);
+    await ledger.close();
+  });
+});
+
+describe("a ledger's marks", () => {
+  const bytesOf = (text: string): Buffer => Buffer.from(text);
+  const set = (key: string, value: string): LedgerMark => ({ key, value: bytesOf(value) });
+
+  test("are read by their key and in the order of their keys, both ways, also after a restart", async () => {
+    const path = freshPath();
+    const first = open(path);
+    await first.commit(batchOf({ marks: [set("trail/2", "two"), set("key/é", "e"), set("trail/1", "one")] }));
+    await first.commit(batchOf({ marks: [set("trail/3", ""), set("trail/2", "again"), set("trail/2", "at last")] }));
+    await first.close();
+    const ledger = open(path);
+    assert.deepEqual(Buffer.from(ledger.mark("trail/2") ?? "?"), bytesOf("at last"));
+    assert.deepEqual([ledger.mark("trail/3")?.length, ledger.mark("trail/4")], [0, undefined]);
+    const range = { from: "trail/", to: "trail0" };
+    assert.deepEqual(
+      ledger.marks({ ...range, limit: 9 }).map(({ key, value }) => [key, Buffer.from(value).toString()]),
+      [
+        ["trail/1", "one"],
+        ["trail/2", "at last"],
+        ["trail/3", ""],
+      ],
+    );
+    const keys = (from: LedgerRange): string[] => ledger.marks(from).map(({ key }) => key);
+    assert.deepEqual(keys({ ...range, limit: 2, reverse: true }), ["trail/3", "trail/2"]);
+    assert.deepEqual(keys({ from: "trail/1", to: "trail/3", limit: 9 }), ["trail/1", "trail/2"]);
+    assert.deepEqual(keys({ from: "trail/1", to: "trail/3", limit: 9, reverse: true }), ["trail/2", "trail/1"]);
+    assert.deepEqual(keys({ from: "", to: "~", limit: 1 }), ["key/é"]);
+    await ledger.close();
+  });
+
+  test("end with a null, also one that was set in the same batch, and one that was never there", async () => {
+    const ledger = open();
+    await ledger.commit(batchOf({ marks: [set("a", "1"), set("b", "1")] }));
+    const gone = { key: "b", value: null };
+    await ledger.commit(
+      batchOf({ marks: [{ key: "a", value: null }, set("b", "2"), gone, { key: "c", value: null }] }),
+    );
+    assert.deepEqual(ledger.marks({ from: "a", to: "z", limit: 9 }), []);
+    await ledger.close();
+  });
+
+  test("are there with their batch or not at all: a key that does not fit stores nothing of it", async () => {
+    const ledger = open();
+    const created = [recordOf(idOf(1))];
+    for (const key of ["", "x".repeat(1_025), "é".repeat(513)]) {
+      await assert.rejects(ledger.commit(batchOf({ created, marks: [set("fits", "1"), set(key, "1")] })), RangeError);
+    }
+    assert.deepEqual([ledger.get(idOf(1)), ledger.mark("fits")], [undefined, undefined]);
+    await ledger.commit(batchOf({ created, marks: [set("é".repeat(512), "1")] }));
+    assert.ok(ledger.mark("é".repeat(512)));
+    await ledger.close();
+  });
+
+  test("come back as they were, whatever text their keys are", async () => {
+    const ledger = open();
+    const key = fc.string({ unit: "binary", minLength: 1, maxLength: 60 });
+    const marks = fc.uniqueArray(fc.tuple(key, fc.uint8Array({ maxLength: 20 })), { selector: ([text]) => text });
+    await fc.assert(
+      fc.asyncProperty(marks, async (drawn) => {
+        await ledger.clear();
+        await ledger.commit(batchOf({ marks: drawn.map(([text, value]) => ({ key: `k/${text}`, value })) }));
+        const expected = drawn
+          .map(([text, value]) => [Buffer.from(`k/${text}`), [...value]] as const)
+          .toSorted(([a], [b]) => Buffer.compare(a, b));
+        const found = ledger.marks({ from: "k/", to: "k0", limit: 999 });
+        assert.deepEqual(
+          found.map(({ key: text, value }) => [Buffer.from(text), [...value]]),
+          expected,
+        );
+      }),
+      { numRuns: 40 },
+    );
     await ledger.close();
   });
 });

@@ -15,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), "volley-search-"));
 const ledgers: Ledger[] = [];
 
 const store = (ledger: Ledger | undefined, created: readonly MessageRecord[]) =>
-  ledger?.commit({ created, updated: [], cursor: null, campaigns: [], lastDispatchAtMs: null });
+  ledger?.commit({ created, updated: [], cursor: null, campaigns: [], lastDispatchAtMs: null, marks: [] });
 
 before(async () => {
   for (let partition = 0; partition < 3; partition++) {

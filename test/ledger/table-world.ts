@@ -3,7 +3,7 @@
 import type { CampaignState } from "../../engine/ledger/campaign-state.ts";
 import { countTransition, emptyCounters } from "../../engine/ledger/counters.ts";
 import type { EntryRow, LedgerEntry } from "../../engine/ledger/ledger-entry.ts";
-import type { LedgerReader } from "../../engine/ledger/ledger-reader.ts";
+import type { LedgerMark, LedgerReader } from "../../engine/ledger/ledger-reader.ts";
 import type { LedgerBatch } from "../../engine/ledger/lmdb-ledger.ts";
 import { encodeRecord } from "../../engine/ledger/record.ts";
 import { encodeCampaignState } from "../../engine/ledger/state-record.ts";
@@ -20,6 +20,7 @@ const ALL = 10_000_000;
 export interface RoundSize {
   readonly created?: number;
   readonly updated?: number;
+  readonly marks?: number;
   /** Of each new row's message. */
   readonly textLength?: number;
 }
@@ -37,7 +38,7 @@ export class RoundAuthor {
   }
 
   batch(ledger: LedgerReader, size: RoundSize = {}): LedgerBatch {
-    const { created = this.#below(12), updated = this.#below(12), textLength = 20 } = size;
+    const { created = this.#below(12), updated = this.#below(12), marks = this.#below(8), textLength = 20 } = size;
     const states = new Map<number, CampaignState>();
     const news = Array.from({ length: created }, () => this.#newRecord(textLength));
     const changes = new Map<MessageId, { record: MessageRecord; previousDueAtMs: number }>();
@@ -59,7 +60,14 @@ export class RoundAuthor {
       cursorId: `event-${this.#cursor}`,
       campaigns: [...states.values()],
       lastDispatchAtMs: this.#below(2) === 0 ? null : NOON_MS + this.#below(9_999),
+      marks: Array.from({ length: marks }, () => this.#mark()),
     };
+  }
+
+  /** Few keys, so that they are replaced, removed, and come again, also within one batch. */
+  #mark(): LedgerMark {
+    const key = `${this.#below(2) === 0 ? "trail" : "key"}/${this.#below(30)}`;
+    return { key, value: this.#below(3) === 0 ? null : Buffer.from(`${this.#seed}.${this.#below(1_000_000)}`) };
   }
 
   #newRecord(textLength: number): MessageRecord {
@@ -111,6 +119,7 @@ export function contentsOf(ledger: LedgerReader): Readonly<Record<string, unknow
     due: ledger.due({ after: null, throughMs: Number.MAX_SAFE_INTEGER, limit: ALL }),
     phones: PHONES.map((phone) => ledger.idsOfPhone(phone, window).toSorted()),
     campaigns: ledger.campaignStates(),
+    marks: ledger.marks({ from: "a", to: "z", limit: ALL }),
     cursor: ledger.cursorPosition(),
     lastDispatchAtMs: ledger.lastDispatchAt(),
   };
@@ -133,6 +142,7 @@ export function entryOf(batch: LedgerBatch, place: Partial<LedgerEntry> & { read
     atMs: NOON_MS + place.index,
     rows,
     campaigns: batch.campaigns.map((state) => [state.campaignNumber, encodeCampaignState(state)] as const),
+    marks: batch.marks.map(({ key, value }) => [key, value] as const),
     cursor: batch.cursor,
     cursorId: batch.cursorId ?? "",
     lastDispatchAtMs: batch.lastDispatchAtMs,
