@@ -7,19 +7,27 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { PartitionProgress } from "./actor/partition-deps.ts";
 import type { FromThread, ThreadStart, ToThread } from "./actor/protocol.ts";
 import type { SenderSettings } from "./actor/sender-actor.ts";
+import { PhoneRegions } from "./campaign/phone-region.ts";
 import type { ClusterThread } from "./cluster-thread.ts";
-import { countTransition } from "./ledger/counters.ts";
-import { openLedger } from "./ledger/lmdb-ledger.ts";
-import { mergeStatus } from "./ledger/status-merge.ts";
+import { openOptOutsReader } from "./consent/lmdb-opt-outs-reader.ts";
+import { createMarketingRules } from "./consent/marketing-rules.ts";
+import { zonesOfRegion } from "./consent/time-zones.ts";
+import { countDoubleSend, countTransition } from "./ledger/counters.ts";
+import { type Ledger, openLedger } from "./ledger/lmdb-ledger.ts";
+import { isSentTwice, mergeStatus } from "./ledger/status-merge.ts";
+import { MarketingElsewhere } from "./marketing-elsewhere.ts";
 import { EmbeddedSeat, type Seat, type SharedDeps, teach } from "./partition-seat.ts";
+import { systemUptime } from "./runtime/boot-system.ts";
 import type { SenderConfig } from "./runtime/config.ts";
 import { EngineError, messageOf } from "./runtime/errors.ts";
 import { createStdoutLog } from "./runtime/stdout-log.ts";
 import { systemClock } from "./runtime/system-clock.ts";
 import { openLmdbStreamReader } from "./stream/lmdb-stream-reader.ts";
+import { ThreadBudgets } from "./thread-budgets.ts";
 import { ThreadCampaigns } from "./thread-campaigns.ts";
 import { createCloudApiClient } from "./whatsapp/cloud-api-client.ts";
-import { verdictOf } from "./whatsapp/send-verdict.ts";
+import { RefusalLog } from "./whatsapp/refusal-log.ts";
+import { failureOf, verdictOf } from "./whatsapp/send-verdict.ts";
 
 /** Sends in flight of one number: two seconds' worth of its rate, within these bounds. */
 const IN_FLIGHT = { min: 16, max: 2_000, secondsOfRate: 2 };
@@ -36,8 +44,16 @@ const report = (progress: PartitionProgress): void => post({ kind: "progress", p
 
 let senders = new Map(start.senders.map((sender) => [sender.id, sender]));
 let responseTimes: number[] = [];
-const campaigns = new ThreadCampaigns();
+let consent = start.consent;
+const campaigns = new ThreadCampaigns((senderId) => senders.get(senderId)?.wabaId ?? "");
+const budgets = new ThreadBudgets(start.senders);
+const { regionOf } = new PhoneRegions();
+const optOuts = openOptOutsReader({ path: start.optOutsPath });
+/** Of this thread's partitions, once they are open. */
+const ledgers: { readonly partition: number; readonly ledger: Ledger }[] = [];
+const marketingElsewhere = new MarketingElsewhere({ paths: start.ledgerPaths, own: ledgers });
 const client = createCloudApiClient({ ...start.whatsapp, connectionsMax: CONNECTIONS_MAX, clock: systemClock });
+const refusals = new RefusalLog(log);
 
 const shared: SharedDeps = {
   campaigns,
@@ -51,11 +67,25 @@ const shared: SharedDeps = {
     const sentMs = performance.now();
     client.send({ phoneNumberId, accessToken, ...request }, (answer) => {
       if (responseTimes.length < RESPONSE_TIMES_MAX) responseTimes.push(performance.now() - sentMs);
-      done(verdictOf(answer));
+      refusals.note(senderId, answer, performance.now());
+      done(verdictOf(answer, request.route));
     });
   },
   mergeStatus,
+  isSentTwice,
   countTransition,
+  countDoubleSend,
+  failureOf,
+  marketing: createMarketingRules({
+    optOutOf: (phoneNumber, nowMs) => optOuts.find(phoneNumber, nowMs),
+    regionOf,
+    zonesOf: zonesOfRegion,
+    rules: () => consent,
+  }),
+  marketingElsewhere,
+  budgetOf: budgets.of,
+  regionOf,
+  uptime: systemUptime,
   senderSettings: (senderId) => {
     const sender = senders.get(senderId);
     return sender === undefined ? undefined : senderSettings(sender);
@@ -63,9 +93,9 @@ const shared: SharedDeps = {
   clock: systemClock,
   random: () => Math.random(),
   defer: (call) => void setImmediate(call),
-  reportBlock: (senderId, block) => {
-    post({ kind: "block", senderId, block: block === null ? null : { reason: block.reason, untilMs: block.untilMs } });
-  },
+  reportSender: (senderId, senderReport) => post({ kind: "sender", senderId, report: senderReport }),
+  noteUnknownCode: (errorCode) => post({ kind: "unknownCode", errorCode }),
+  noteStaleTemplate: () => post({ kind: "staleTemplate" }),
   log,
 };
 
@@ -94,9 +124,9 @@ interface ThreadSeats {
 
 async function openSeats(): Promise<ThreadSeats> {
   const { stream } = start;
-  const ledgers = start.partitions.map((partition) => {
-    return { partition, ledger: openLedger({ path: start.ledgerPaths[partition] ?? "", readOnly: false }) };
-  });
+  for (const partition of start.partitions) {
+    ledgers.push({ partition, ledger: openLedger({ path: start.ledgerPaths[partition] ?? "", readOnly: false }) });
+  }
   if (stream.driver === "jetstream") {
     const { threadIndex } = start;
     // Who runs alone never loads the client of NATS.
@@ -122,8 +152,17 @@ function hear(message: ToThread, { seats, cluster }: ThreadSeats): void {
       teach(seats, campaigns, message.campaigns);
       return;
     case "senders":
-      senders = new Map(message.senders.map((sender) => [sender.id, sender]));
+      setSenders(message.senders, seats);
+      return;
+    case "consent":
+      consent = message.rules;
+      return;
+    case "allowances":
+      budgets.set(message.allowances);
       for (const { worker } of seats) worker?.refreshSenders();
+      return;
+    case "blockedElsewhere":
+      for (const { worker } of seats) for (const id of message.senderIds) worker?.blockedElsewhere(id, message);
       return;
     case "replay": {
       const count = seatOf(message.partition)?.worker?.replay(message.ids, message.maxPerSecond) ?? 0;
@@ -137,6 +176,18 @@ function hear(message: ToThread, { seats, cluster }: ThreadSeats): void {
     case "lost":
     case "folded":
       cluster?.hear(message);
+  }
+}
+
+function setSenders(news: readonly SenderConfig[], seats: readonly Seat[]): void {
+  const before = senders;
+  senders = new Map(news.map((sender) => [sender.id, sender]));
+  for (const { worker } of seats) {
+    worker?.refreshSenders();
+    for (const { id, accessToken } of news) {
+      const known = before.get(id);
+      if (known !== undefined && known.accessToken !== accessToken) worker?.tokenChanged(id);
+    }
   }
 }
 
@@ -159,6 +210,7 @@ async function run(): Promise<void> {
   await Promise.all(parts.seats.map((seat) => seat.stop()));
   await client.close();
   await parts.close();
+  await Promise.all([marketingElsewhere.close(), optOuts.close()]);
   parentPort?.close();
 }
 

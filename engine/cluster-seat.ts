@@ -12,11 +12,11 @@
 
 import type { Partition } from "./actor/partition.ts";
 import type { PartitionProgress } from "./actor/partition-deps.ts";
-import { waitingOf } from "./actor/campaign-memory.ts";
+import { oldestWaitingAt, waitingOf } from "./actor/campaign-memory.ts";
+import { delayedIn } from "./actor/delay-book.ts";
 import { isValid } from "./cluster/lease-validity-system.ts";
 import { type LedgerLog, openLedgerLog } from "./ledger/jetstream-ledger-log.ts";
 import type { Ledger } from "./ledger/lmdb-ledger.ts";
-import { decodeMessageId, MESSAGE_ID_LENGTH } from "./message/ids.ts";
 import type { MessageRecord } from "./message/message-record.ts";
 import { createPartition, type OwnDeps, type Seat, type SharedDeps } from "./partition-seat.ts";
 import { EngineError, messageOf } from "./runtime/errors.ts";
@@ -227,6 +227,8 @@ export class ClusterSeat implements Seat {
         due: (range) => ledger.due(range),
         campaignStates: () => ledger.campaignStates(),
         cursor: () => after.sequence,
+        mark: (key) => ledger.mark(key),
+        marks: (range) => ledger.marks(range),
         // The former owner's clock is not ours: its last second is surely over a second after we took up its work.
         lastDispatchAt: () => takenAtMs,
         commit: (batch) =>
@@ -315,13 +317,12 @@ export class ClusterSeat implements Seat {
       unmatchedStatuses: 0,
       campaigns: changed.map((state) => {
         const waiting = waitingOf(state);
-        const oldest = waiting > 0 ? decodeMessageId(state.headId.slice(0, MESSAGE_ID_LENGTH)) : null;
-        const oldestWaitingAtMs = oldest?.acceptedAtMs ?? null;
         return {
           campaignNumber: state.campaignNumber,
           arrived: 0,
           waiting,
-          oldestWaitingAtMs,
+          oldestWaitingAtMs: waiting > 0 ? oldestWaitingAt(state) : null,
+          delayed: delayedIn(ledger, state.campaignNumber),
           dispatched: 0,
           settled: 0,
         };

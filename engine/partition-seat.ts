@@ -5,15 +5,26 @@ import { Partition } from "./actor/partition.ts";
 import type { PartitionDeps } from "./actor/partition-deps.ts";
 import type { ThreadCampaign } from "./actor/protocol.ts";
 import type { Ledger } from "./ledger/lmdb-ledger.ts";
+import type { MarketingElsewhere } from "./marketing-elsewhere.ts";
 import type { LmdbStreamReader } from "./stream/lmdb-stream-reader.ts";
 import type { ThreadCampaigns } from "./thread-campaigns.ts";
 
 /** What all partitions of a thread have in common. */
 export type SharedDeps = Omit<
   PartitionDeps,
-  "partition" | "streamHead" | "ledger" | "readStream" | "permit" | "send" | "report" | "onAwaited" | "onBroken"
+  | "partition"
+  | "streamHead"
+  | "ledger"
+  | "readStream"
+  | "permit"
+  | "send"
+  | "report"
+  | "marketingSendsElsewhere"
+  | "onAwaited"
+  | "onBroken"
 > & {
   readonly campaigns: ThreadCampaigns;
+  readonly marketingElsewhere: MarketingElsewhere;
   /** `mayLeave` is asked when the request is about to be written. */
   send(
     request: Parameters<PartitionDeps["send"]>[0] & { mayLeave?(): boolean },
@@ -37,11 +48,12 @@ export interface Seat {
 
 /** A partition that knows its campaigns; it still has to be started. */
 export function createPartition(shared: SharedDeps, own: OwnDeps): Partition {
-  const { campaigns, defer } = shared;
+  const { campaigns, defer, marketingElsewhere } = shared;
   const { partition } = own;
   const worker = new Partition({
     ...shared,
     ...own,
+    marketingSendsElsewhere: (phoneNumber, sinceMs) => marketingElsewhere.sends(partition, phoneNumber, sinceMs),
     onAwaited: (campaignNumber) => {
       shared.log.warn("event.awaits_campaign", { partition, campaignNumber });
       defer(() => campaigns.awaited(worker, partition, campaignNumber));

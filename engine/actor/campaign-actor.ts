@@ -1,14 +1,13 @@
-// A campaign inside its sender: the mailbox of messages that wait in memory, its own limit, its pause and its block.
+// A campaign inside its sender: the mailbox of messages that wait in memory, its own limit and its pause.
 //
 // The mailbox has three queues, each first in, first out:
-//   again    were on their way and cost nothing so far (throttled, blocked, parked for their recipient's limit)
+//   again    were on their way and cost nothing so far (throttled, blocked, parked for their recipient's limit), or an
+//            operator replays them
 //   retries  cost an attempt already; go when the sender's retry budget allows
 //   fresh    never tried
 // Earlier ones go first. A retry without budget lets fresh ones pass: they are what refills the budget.
 
 import type { Lane } from "../message/campaign.ts";
-import { blockedUntilMs, createBlock } from "./block.ts";
-import type { Block } from "./block.ts";
 import type { Sharer } from "./fair-share.ts";
 import { changedPace, createPace, nextAtMs } from "./rate-limit.ts";
 import type { Pace } from "./rate-limit.ts";
@@ -27,7 +26,6 @@ export interface Campaign extends Sharer {
   isRemoved: boolean;
   /** Its own limit; null: only the sender's. */
   pace: Pace | null;
-  block: Block | null;
   readonly again: Ring<Dispatch>;
   readonly retries: Ring<Dispatch>;
   readonly fresh: Ring<Dispatch>;
@@ -48,7 +46,6 @@ export function createCampaign(settings: CampaignSettings): Campaign {
     standsIn: null,
     isRemoved: false,
     pace: settings.messagesPerSecond === null ? null : createPace({ perSecond: settings.messagesPerSecond }),
-    block: null,
     again: new Ring(),
     retries: new Ring(),
     fresh: new Ring(),
@@ -88,15 +85,9 @@ export function nextQueue(campaign: Campaign, canRetry: boolean): Ring<Dispatch>
   return campaign.fresh.length > 0 ? campaign.fresh : null;
 }
 
-/** Monotonic: the earliest time at which its own limit and block let a message go. */
-export function openAtMs(campaign: Campaign): number {
-  const pacedMs = campaign.pace === null ? -Infinity : nextAtMs(campaign.pace);
-  return campaign.block === null ? pacedMs : Math.max(pacedMs, blockedUntilMs(campaign.block));
-}
-
-export function blockOf(campaign: Campaign): Block {
-  campaign.block ??= createBlock();
-  return campaign.block;
+/** Monotonic: the earliest time at which its own limit lets a message go. */
+export function pacedUntilMs(campaign: Campaign): number {
+  return campaign.pace === null ? -Infinity : nextAtMs(campaign.pace);
 }
 
 /** Epoch milliseconds at which the message is too old to be sent. */

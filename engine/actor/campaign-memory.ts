@@ -24,10 +24,9 @@ export interface Campaign extends QueuedCampaign {
   definition: PartitionCampaign;
   /** Whose number it used before, if another: sends of that time are still its own. */
   formerSenderId: string | null;
-  /**
-   * An id came after a greater one (the clock was set back, a row that was due was quicker than the backlog), so the
-   * first of `liveIds` may not be the least. Rows of the due index do not count: the head mark need not cover them.
-   */
+  /** Ids in memory that came from the due index: a restart finds them there, so the head mark need not cover them. */
+  readonly dueIds: Set<MessageId>;
+  /** An id came after a greater one (the clock was set back), so the first of `liveIds` may not be the least. */
   isDisordered: boolean;
   /** Of those in memory since it was last empty; empty before the first. */
   greatestLiveId: string;
@@ -61,8 +60,8 @@ export class CampaignMemory {
     const { campaignNumber, lane } = definition.settings;
     const known = this.#campaigns.get(campaignNumber);
     if (known !== undefined) {
-      this.#liveByLane[known.definition.settings.lane] -= known.liveIds.size;
-      this.#liveByLane[lane] += known.liveIds.size;
+      this.#liveByLane[known.definition.settings.lane] -= this.sizeOf(known);
+      this.#liveByLane[lane] += this.sizeOf(known);
       if (known.definition.senderId !== definition.senderId) known.formerSenderId = known.definition.senderId;
       known.definition = definition;
       return known;
@@ -75,6 +74,7 @@ export class CampaignMemory {
       greatestLiveId: "",
       state,
       liveIds: new Set<MessageId>(),
+      dueIds: new Set<MessageId>(),
       leftUncommitted: 0,
       leftInBatch: 0,
       leftFromId: NO_ID,
@@ -118,25 +118,23 @@ export class CampaignMemory {
   room(campaign: Campaign): number {
     const { liveRecordsMax, liveShareMin } = this.#bounds;
     const laneRoom = liveRecordsMax - this.#liveByLane[campaign.definition.settings.lane];
-    return Math.max(laneRoom, liveShareMin - campaign.liveIds.size);
+    return Math.max(laneRoom, liveShareMin - this.sizeOf(campaign));
   }
 
   add(campaign: Campaign, record: MessageRecord): void {
-    const { state, liveIds } = campaign;
-    if (liveIds.size === 0) {
-      campaign.isDisordered = false;
-      campaign.greatestLiveId = "";
-    }
-    if (record.messageId > campaign.greatestLiveId) campaign.greatestLiveId = record.messageId;
-    else if (record.dueAtMs === 0) campaign.isDisordered = true;
     this.#live.set(record.messageId, record);
-    liveIds.add(record.messageId);
     this.#liveByLane[campaign.definition.settings.lane] += 1;
-    if (record.messageId > state.tailId) state.tailId = record.messageId;
+    if (record.dueAtMs > 0) campaign.dueIds.add(record.messageId);
+    else addLive(campaign, record.messageId);
   }
 
   get size(): number {
     return this.#live.size;
+  }
+
+  /** Messages of the campaign in memory. */
+  sizeOf({ liveIds, dueIds }: Campaign): number {
+    return liveIds.size + dueIds.size;
   }
 
   /** The newer state of a record; one that is not in memory is left out. */
@@ -146,7 +144,7 @@ export class CampaignMemory {
 
   remove(campaign: Campaign, id: MessageId): void {
     if (!this.#live.delete(id)) return;
-    campaign.liveIds.delete(id);
+    if (!campaign.liveIds.delete(id)) campaign.dueIds.delete(id);
     this.#liveByLane[campaign.definition.settings.lane] -= 1;
   }
 
@@ -164,13 +162,11 @@ export class CampaignMemory {
     if (wasWaiting && isSettled(after)) campaign.settled += 1;
   }
 
-  progressOf(campaignNumber: number): CampaignProgress | null {
+  progressOf(campaignNumber: number): Omit<CampaignProgress, "delayed"> | null {
     const campaign = this.#campaigns.get(campaignNumber);
     if (campaign === undefined) return null;
     const { state, arrived, waiting, dispatched, settled } = campaign;
-    const oldest = waiting > 0 ? decodeMessageId(state.headId.slice(0, MESSAGE_ID_LENGTH)) : null;
-    const oldestWaitingAtMs = oldest?.acceptedAtMs ?? null;
-    return { campaignNumber, arrived, waiting, oldestWaitingAtMs, dispatched, settled };
+    return { campaignNumber, arrived, waiting, oldestWaitingAtMs: oldestWaitingAt(state), dispatched, settled };
   }
 
   /** Nothing that is queued or on its way lies before the oldest message in memory. */
@@ -178,9 +174,21 @@ export class CampaignMemory {
     const campaign = this.#campaigns.get(campaignNumber);
     if (campaign === undefined) return;
     const { state } = campaign;
-    const first = oldestOf(campaign) ?? `${state.tailId}0`;
+    const first = oldestOf(campaign) ?? afterTail(state);
     state.headId = state.diskFromId !== "" && state.diskFromId < first ? state.diskFromId : first;
   }
+}
+
+function addLive(campaign: Campaign, id: MessageId): void {
+  const { state, liveIds } = campaign;
+  if (liveIds.size === 0) {
+    campaign.isDisordered = false;
+    campaign.greatestLiveId = "";
+  }
+  if (id > campaign.greatestLiveId) campaign.greatestLiveId = id;
+  else campaign.isDisordered = true;
+  liveIds.add(id);
+  if (id > state.tailId) state.tailId = id;
 }
 
 function oldestOf({ liveIds, isDisordered }: Campaign): MessageId | undefined {
@@ -188,6 +196,16 @@ function oldestOf({ liveIds, isDisordered }: Campaign): MessageId | undefined {
   if (oldest === undefined || !isDisordered) return oldest;
   for (const id of liveIds) if (id < oldest) oldest = id;
   return oldest;
+}
+
+function afterTail({ tailId }: CampaignState): string {
+  return `${tailId}0`;
+}
+
+/** Acceptance of the oldest message in a queue or on its way; null when all that waits, waits for a time. */
+export function oldestWaitingAt(state: CampaignState): number | null {
+  if (state.headId === afterTail(state)) return null;
+  return decodeMessageId(state.headId.slice(0, MESSAGE_ID_LENGTH))?.acceptedAtMs ?? null;
 }
 
 /** Messages of a campaign that are not yet brought to an end. */
@@ -205,6 +223,6 @@ function newState(campaignNumber: number): CampaignState {
     headId: "",
     diskFromId: "",
     tailId: "",
-    counters: { accepted: 0, byStatus: {}, byError: {} },
+    counters: { accepted: 0, byStatus: {}, byError: {}, doubleSends: 0 },
   };
 }

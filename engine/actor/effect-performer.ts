@@ -6,34 +6,49 @@ import type { Attributes } from "../message/event.ts";
 import type { MessageId } from "../message/ids.ts";
 import type { MessageRecord } from "../message/message-record.ts";
 import { isSettled } from "../message/status.ts";
-import type { Verdict } from "../message/verdict.ts";
+import type { SendRoute, Verdict } from "../message/verdict.ts";
 import type { Campaign, CampaignMemory } from "./campaign-memory.ts";
+import type { CancelDesk } from "./cancel-desk.ts";
+import type { DelayBook } from "./delay-book.ts";
+import type { DeliverySweep } from "./delivery-sweep.ts";
+import type { Departure } from "./departure-trail.ts";
 import type { DiskQueue } from "./disk-queue.ts";
 import type { DueQueue } from "./due-queue.ts";
 import type { MessageJournal } from "./message-journal.ts";
 import type { PartitionDeps, Rendering } from "./partition-deps.ts";
 import * as transition from "./record-transition.ts";
-import type { SenderEffect } from "./sender-actor.ts";
+import type { SenderEffect } from "./sender-messages.ts";
 import type { SeatedSender, SenderDesk } from "./sender-desk.ts";
+import type { SenderReports } from "./sender-reports.ts";
 
 /** A request that leaves once its record is on disk. */
-export interface Intent {
+export interface Intent extends Departure {
   readonly messageId: MessageId;
   readonly attempt: number;
+  readonly route: SendRoute;
   readonly sender: SeatedSender;
   readonly campaign: Campaign;
   readonly rendering: Rendering;
 }
 
-export interface EffectPerformerDeps extends Pick<PartitionDeps, "clock" | "log" | "send" | "reportBlock"> {
+export interface EffectPerformerDeps extends Pick<
+  PartitionDeps,
+  "clock" | "log" | "send" | "noteUnknownCode" | "noteStaleTemplate"
+> {
   readonly journal: MessageJournal;
   readonly memory: CampaignMemory;
   readonly disk: DiskQueue<Campaign>;
   readonly due: DueQueue;
   readonly senders: SenderDesk;
+  readonly cancels: CancelDesk;
+  readonly delays: DelayBook;
+  readonly deliveries: DeliverySweep;
+  readonly reports: SenderReports;
   /** An actor was given something: a round is needed. */
   onInput(): void;
 }
+
+type DispatchEffect = Extract<SenderEffect, { kind: "dispatch" }>;
 
 export class EffectPerformer {
   /** Once set nothing more is dispatched: without an intent a row simply stays queued for the next run. */
@@ -54,11 +69,15 @@ export class EffectPerformer {
         return;
       case "blocked":
         this.#deps.log.warn("sender.blocked", { senderId: sender.id, ...effect });
-        this.#deps.reportBlock(sender.id, effect);
+        this.#deps.reports.blocked(sender.id, effect);
         return;
       case "unblocked":
         this.#deps.log.info("sender.unblocked", { senderId: sender.id, ...effect });
-        this.#deps.reportBlock(sender.id, null);
+        this.#deps.reports.unblocked(sender.id, effect);
+        return;
+      case "rate":
+        this.#deps.log.info("sender.rate", { senderId: sender.id, messagesPerSecond: effect.messagesPerSecond });
+        this.#deps.reports.rated(sender.id, effect.messagesPerSecond);
         return;
       case "room":
         return;
@@ -73,17 +92,28 @@ export class EffectPerformer {
 
   /** Replaces a record that no actor holds from now on, and keeps memory, journal and due queue in step with it. */
   store(campaign: Campaign, before: MessageRecord, after: MessageRecord): void {
-    this.#deps.journal.change(before, after, campaign.state);
+    this.#change(campaign, before, after);
     this.#deps.memory.remove(campaign, after.messageId);
     if (after.dueAtMs > 0) this.#deps.due.note(after.dueAtMs);
-    this.#deps.memory.count(campaign, before.status, after.status);
   }
 
   /** Replaces a record that stays where it is: in its mailbox, in flight, in the due index, or nowhere. */
   amend(campaign: Campaign, before: MessageRecord, after: MessageRecord): void {
-    this.#deps.journal.change(before, after, campaign.state);
+    this.#change(campaign, before, after);
     this.#deps.memory.replace(after);
-    this.#deps.memory.count(campaign, before.status, after.status);
+  }
+
+  /** A message that no actor holds is looked at again then. */
+  watch(campaign: Campaign, record: MessageRecord, dueAtMs: number): void {
+    this.store(campaign, record, { ...record, dueAtMs });
+  }
+
+  /** Ends a message wherever it is; one in a mailbox stays there until its turn, when the rules let go of it. */
+  end(record: MessageRecord, finish: transition.Finish): void {
+    const { memory, clock } = this.#deps;
+    const campaign = memory.campaignOf(record.messageId);
+    assert.ok(campaign !== undefined, `the campaign of ${record.messageId} is known`);
+    this.amend(campaign, record, transition.finishedRecord(record, finish, clock.nowMs()));
   }
 
   finish(campaign: Campaign, before: MessageRecord, finish: transition.Finish): void {
@@ -110,7 +140,7 @@ export class EffectPerformer {
     for (const id of ids) {
       const record = journal.get(id);
       const campaign = memory.campaignOf(id);
-      if (record === undefined || campaign === undefined || !transition.isReplayable(record)) continue;
+      if (record === undefined || campaign === undefined || !transition.isReplayable(record, nowMs)) continue;
       if (memory.record(id) !== undefined) continue;
       const dueAtMs = nowMs + 1 + Math.floor((count * 1_000) / maxPerSecond);
       this.store(campaign, record, transition.replayedRecord(record, dueAtMs, nowMs));
@@ -152,6 +182,7 @@ export class EffectPerformer {
     }
     const answer = (verdict: Verdict): void => {
       this.inFlight -= 1;
+      this.noteNews(verdict);
       const answeredMonotonicMs = this.#deps.clock.monotonicMs();
       // Proved or failed by a status meanwhile, perhaps replayed since: this answer is about nothing any more.
       if (this.#isUnderWay(messageId, attempt)) {
@@ -172,7 +203,22 @@ export class EffectPerformer {
       return;
     }
     campaign.dispatched += 1;
-    this.#deps.send({ senderId: sender.id, body: rendering.request }, answer);
+    this.#deps.send({ senderId: sender.id, body: rendering.request, route: intent.route }, answer);
+  }
+
+  /** What an answer or a status tells beside its message. */
+  noteNews(verdict: Verdict): void {
+    const { noteUnknownCode, noteStaleTemplate } = this.#deps;
+    if ("isUnknownCode" in verdict && verdict.errorCode !== null) noteUnknownCode(verdict.errorCode);
+    if ("isTemplateStale" in verdict) noteStaleTemplate();
+  }
+
+  #change(campaign: Campaign, before: MessageRecord, after: MessageRecord): void {
+    const { journal, memory, cancels, delays } = this.#deps;
+    journal.change(before, after, campaign.state);
+    memory.count(campaign, before.status, after.status);
+    if (after.waitKey !== "") cancels.moved(before, after);
+    if (after.sendAtMs > 0) delays.moved(campaign.state.campaignNumber, before, after);
   }
 
   /** A status webhook proved a send of the message, so this one is not needed. */
@@ -200,11 +246,14 @@ export class EffectPerformer {
     }
     switch (effect.kind) {
       case "dispatch":
-        this.#dispatch(sender, campaign, record, effect.attempt);
+        this.#dispatch(sender, campaign, record, effect);
         return;
-      case "accepted":
-        this.store(campaign, record, transition.takenRecord(record, effect, nowMs));
+      case "accepted": {
+        const taken = transition.takenRecord(record, effect, nowMs);
+        const dueAtMs = this.#deps.deliveries.dueAtMs(campaign, taken);
+        this.store(campaign, record, dueAtMs === 0 ? taken : { ...taken, dueAtMs });
         return;
+      }
       case "returned": {
         // A row that came from the due index stays findable there: it may lie before the campaign's head mark.
         const waiting = { ...effect, status: "queued", dueAtMs: 0 } as const;
@@ -234,8 +283,29 @@ export class EffectPerformer {
     }
     // It takes its turn as an intent, because departures are counted in order.
     const rendering = { kind: "unrenderable", reason: "" } as const;
-    this.#intents.push({ messageId, attempt: effect.attempt, sender, campaign, rendering });
+    this.#intend(sender, campaign, effect, { phoneNumber: "", rendering });
     this.#deps.journal.touch(campaign.state);
+  }
+
+  #intend(
+    sender: SeatedSender,
+    campaign: Campaign,
+    { messageId, attempt, route }: DispatchEffect,
+    { phoneNumber, rendering }: Pick<Intent, "phoneNumber" | "rendering">,
+  ): void {
+    const { campaignNumber } = campaign.state;
+    const senderId = sender.id;
+    this.#intents.push({
+      messageId,
+      attempt,
+      route,
+      sender,
+      senderId,
+      campaign,
+      campaignNumber,
+      phoneNumber,
+      rendering,
+    });
   }
 
   #putBack(campaign: Campaign, record: MessageRecord): void {
@@ -246,9 +316,10 @@ export class EffectPerformer {
     else this.#deps.disk.leave(campaign, record.messageId);
   }
 
-  #dispatch(sender: SeatedSender, campaign: Campaign, record: MessageRecord, attempt: number): void {
+  #dispatch(sender: SeatedSender, campaign: Campaign, record: MessageRecord, effect: DispatchEffect): void {
     if (this.isStopping) return;
     const { messageId, phoneNumber } = record;
+    const { attempt } = effect;
     const { definition } = campaign;
     const nowMs = this.#deps.clock.nowMs();
     const attributes: Attributes = JSON.parse(record.attributes);
@@ -268,8 +339,8 @@ export class EffectPerformer {
       nowMs,
     );
     this.amend(campaign, record, after);
-    this.#deps.journal.dispatchedAt(nowMs);
-    this.#intents.push({ messageId, attempt, sender, campaign, rendering });
+    if (isRendered) this.#deps.journal.dispatchedAt(nowMs);
+    this.#intend(sender, campaign, effect, { phoneNumber, rendering });
   }
 }
 

@@ -6,11 +6,14 @@
 import type { MessageId } from "../message/ids.ts";
 import type { MessageRecord } from "../message/message-record.ts";
 import type { MessageStatus } from "../message/status.ts";
+import type { LedgerMark } from "./partition-deps.ts";
 
 export interface CampaignCounters {
   accepted: number;
   byStatus: Record<string, number>;
   byError: Record<string, number>;
+  /** Messages of which more than one attempt is known to have arrived. */
+  doubleSends: number;
 }
 
 /** What the ledger keeps of a campaign beside its rows, written in the same transaction as they are. */
@@ -31,6 +34,7 @@ export interface LedgerBatch {
   readonly cursor: number | null;
   readonly campaigns: readonly CampaignState[];
   readonly lastDispatchAtMs: number | null;
+  readonly marks: readonly LedgerMark[];
 }
 
 export type CountTransition = (
@@ -47,15 +51,23 @@ interface Change {
 
 export class MessageJournal {
   readonly #readLedger: (id: MessageId) => MessageRecord | undefined;
+  readonly #readMark: (key: string) => Uint8Array | undefined;
   readonly #countTransition: CountTransition;
   readonly #changedCampaigns = new Map<number, CampaignState>();
   #changes = new Map<MessageId, Change>();
   #committing = new Map<MessageId, Change>();
+  #marks = new Map<string, Uint8Array | null>();
+  #committingMarks = new Map<string, Uint8Array | null>();
   #cursor: number | null = null;
   #lastDispatchAtMs: number | null = null;
 
-  constructor(deps: { get(id: MessageId): MessageRecord | undefined; countTransition: CountTransition }) {
+  constructor(deps: {
+    get(id: MessageId): MessageRecord | undefined;
+    mark(key: string): Uint8Array | undefined;
+    countTransition: CountTransition;
+  }) {
     this.#readLedger = deps.get;
+    this.#readMark = deps.mark;
     this.#countTransition = deps.countTransition;
   }
 
@@ -64,7 +76,8 @@ export class MessageJournal {
   }
 
   get isEmpty(): boolean {
-    return this.#changes.size === 0 && this.#cursor === null && this.#changedCampaigns.size === 0;
+    if (this.#changes.size > 0 || this.#marks.size > 0) return false;
+    return this.#cursor === null && this.#changedCampaigns.size === 0;
   }
 
   /** The newest state of a record, durable or not. */
@@ -89,6 +102,18 @@ export class MessageJournal {
     else this.#changes.set(after.messageId, { record: after, previousDueAtMs: before.dueAtMs });
   }
 
+  /** The newest value of a mark, durable or not. */
+  mark(key: string): Uint8Array | undefined {
+    let value = this.#marks.get(key);
+    if (value === undefined) value = this.#committingMarks.get(key);
+    return value === undefined ? this.#readMark(key) : (value ?? undefined);
+  }
+
+  /** Null removes it. */
+  setMark(key: string, value: Uint8Array | null): void {
+    this.#marks.set(key, value);
+  }
+
   /** Has a batch written although no record changed. */
   touch(campaign: CampaignState): void {
     this.#changedCampaigns.set(campaign.campaignNumber, campaign);
@@ -111,6 +136,8 @@ export class MessageJournal {
   take(): LedgerBatch {
     this.#committing = this.#changes;
     this.#changes = new Map();
+    this.#committingMarks = this.#marks;
+    this.#marks = new Map();
     const created: MessageRecord[] = [];
     const updated: { record: MessageRecord; previousDueAtMs: number }[] = [];
     for (const { record, previousDueAtMs } of this.#committing.values()) {
@@ -123,6 +150,7 @@ export class MessageJournal {
       cursor: this.#cursor,
       campaigns: [...this.#changedCampaigns.values()],
       lastDispatchAtMs: this.#lastDispatchAtMs,
+      marks: Array.from(this.#committingMarks, ([key, value]) => ({ key, value })),
     };
     this.#changedCampaigns.clear();
     this.#cursor = null;
@@ -132,6 +160,7 @@ export class MessageJournal {
 
   committed(): void {
     this.#committing = new Map();
+    this.#committingMarks = new Map();
   }
 
   #count(campaign: CampaignState, before: MessageRecord | null, after: MessageRecord): void {

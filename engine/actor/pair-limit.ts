@@ -23,6 +23,7 @@ const THROTTLE_EXPONENT_MAX = 4;
 /** Times are monotonic milliseconds. */
 export class PairLimit {
   #periodMs: number;
+  #burst: number;
   #toleranceMs: number;
   readonly #rows = new Map<string, number>();
   readonly #phones: string[] = [];
@@ -32,11 +33,14 @@ export class PairLimit {
   /** Until when places are given to messages that were told to wait. */
   #reservedThroughMs = new Float64Array(ROWS_MIN);
   #throttles = new Uint8Array(ROWS_MIN);
+  /** Messages that were given a place and have not left: they wait for their commit. */
+  #leaving = new Uint16Array(ROWS_MIN);
   #sweepRow = 0;
 
   constructor(settings: PairSettings) {
     assert.ok(settings.periodMs >= 0 && settings.burst >= 1, "a pair limit needs a period and a burst of at least 1");
     this.#periodMs = settings.periodMs;
+    this.#burst = settings.burst;
     this.#toleranceMs = (settings.burst - 1) * settings.periodMs;
   }
 
@@ -47,6 +51,7 @@ export class PairLimit {
 
   change(settings: PairSettings): void {
     this.#periodMs = settings.periodMs;
+    this.#burst = settings.burst;
     this.#toleranceMs = (settings.burst - 1) * settings.periodMs;
   }
 
@@ -57,6 +62,7 @@ export class PairLimit {
   freeAtMs(phoneNumber: string, hasWaited: boolean): number {
     const row = this.#rows.get(phoneNumber);
     if (row === undefined) return -Infinity;
+    if (this.#isFull(row)) return Infinity;
     const freeAtMs = (this.#restsAtMs[row] ?? 0) - this.#toleranceMs;
     return hasWaited ? freeAtMs : Math.max(freeAtMs, this.#reservedThroughMs[row] ?? -Infinity);
   }
@@ -65,6 +71,33 @@ export class PairLimit {
     const row = this.#rowOf(phoneNumber, nowMs);
     if (row === undefined) return;
     this.#restsAtMs[row] = Math.max(this.#restsAtMs[row] ?? 0, nowMs) + this.#periodMs;
+    this.#leaving[row] = (this.#leaving[row] ?? 0) + 1;
+  }
+
+  /**
+   * A message that took its place has left by `nowMs`. A commit that took long makes all that waited for it leave at
+   * once, so it is from here that the pair rests.
+   */
+  departed(phoneNumber: string, nowMs: number): void {
+    const row = this.#rows.get(phoneNumber);
+    const leaving = row === undefined ? 0 : (this.#leaving[row] ?? 0);
+    if (row === undefined || leaving === 0) return;
+    this.#restsAtMs[row] = Math.max(this.#restsAtMs[row] ?? 0, nowMs + leaving * this.#periodMs);
+    this.#leaving[row] = leaving - 1;
+  }
+
+  /**
+   * A run before this one sent a message at `sentAtMs`: given in their order, before anything is taken, as far back as
+   * `burst * periodMs`. What the pair had borrowed before that is not known, and paid back by now at the latest: so it
+   * counts as just paid back. But no message left unless it might, which says how much was borrowed at most by then.
+   */
+  recall(phoneNumber: string, times: { sentAtMs: number; nowMs: number }): void {
+    const restsAtMsMax = times.sentAtMs + this.#toleranceMs + this.#periodMs;
+    if (restsAtMsMax <= times.nowMs) return;
+    const row = this.#rowOf(phoneNumber, times.nowMs);
+    if (row === undefined) return;
+    const restsAtMs = this.#restsAtMs[row] ?? 0;
+    this.#restsAtMs[row] = Math.max(restsAtMs, Math.min(restsAtMs + this.#periodMs, restsAtMsMax));
   }
 
   /** The message did not count after all. */
@@ -80,7 +113,8 @@ export class PairLimit {
   reserve(phoneNumber: string, times: { nowMs: number; latestMs: number }): number {
     const row = this.#rowOf(phoneNumber, times.nowMs);
     if (row === undefined) return Math.min(times.latestMs, times.nowMs + this.#periodMs);
-    const freeAtMs = (this.#restsAtMs[row] ?? 0) - this.#toleranceMs;
+    const restsAtMs = (this.#restsAtMs[row] ?? 0) - this.#toleranceMs;
+    const freeAtMs = this.#isFull(row) ? Math.max(restsAtMs, times.nowMs + this.#periodMs) : restsAtMs;
     const reservedMs = this.#reservedThroughMs[row] ?? -Infinity;
     const behindMs = reservedMs > times.nowMs ? reservedMs + this.#periodMs : -Infinity;
     const atMs = Math.max(times.nowMs, freeAtMs, behindMs);
@@ -106,6 +140,11 @@ export class PairLimit {
     if (row !== undefined) this.#throttles[row] = 0;
   }
 
+  /** As many as may go at once have not left yet: nobody knows when they do. */
+  #isFull(row: number): boolean {
+    return (this.#leaving[row] ?? 0) >= this.#burst;
+  }
+
   #rowOf(phoneNumber: string, nowMs: number): number | undefined {
     const known = this.#rows.get(phoneNumber);
     if (known !== undefined) return known;
@@ -118,6 +157,7 @@ export class PairLimit {
     this.#restsAtMs[row] = nowMs;
     this.#reservedThroughMs[row] = -Infinity;
     this.#throttles[row] = 0;
+    this.#leaving[row] = 0;
     return row;
   }
 
@@ -126,7 +166,7 @@ export class PairLimit {
       this.#sweepRow = (this.#sweepRow + 1) % this.#phones.length;
       const row = this.#sweepRow;
       const phoneNumber = this.#phones[row];
-      if (phoneNumber === undefined || phoneNumber === "") continue;
+      if (phoneNumber === undefined || phoneNumber === "" || (this.#leaving[row] ?? 0) > 0) continue;
       if ((this.#restsAtMs[row] ?? 0) > nowMs || (this.#reservedThroughMs[row] ?? -Infinity) > nowMs) continue;
       this.#rows.delete(phoneNumber);
       this.#phones[row] = "";
@@ -139,10 +179,11 @@ export class PairLimit {
     this.#restsAtMs = widened(this.#restsAtMs, new Float64Array(length));
     this.#reservedThroughMs = widened(this.#reservedThroughMs, new Float64Array(length));
     this.#throttles = widened(this.#throttles, new Uint8Array(length));
+    this.#leaving = widened(this.#leaving, new Uint16Array(length));
   }
 }
 
-function widened<Column extends Float64Array | Uint8Array>(column: Column, wider: Column): Column {
+function widened<Column extends Float64Array | Uint8Array | Uint16Array>(column: Column, wider: Column): Column {
   wider.set(column);
   return wider;
 }

@@ -6,44 +6,48 @@
 // waits for its round:
 //   - a request leaves only after its intent is on disk,
 //   - the stream may forget an entry only after its effects are on disk (same transaction as the cursor).
+// What a run knows beside its rows (departures, keys, cancels, how far it swept) goes along as marks of the ledger.
 //
 // So a crash at any point loses nothing: the stream is read again from the cursor, queued rows are read back from
 // the ledger, and a row with an intent but no verdict becomes `uncertain`.
 
 import type { MessageId } from "../message/ids.ts";
-import type { MessageRecord } from "../message/message-record.ts";
-import { type Campaign, CampaignMemory, MEMORY_BOUNDS, type MemoryBounds } from "./campaign-memory.ts";
-import { DiskQueue } from "./disk-queue.ts";
-import { DueQueue } from "./due-queue.ts";
-import { EffectPerformer, type Intent } from "./effect-performer.ts";
-import { MessageJournal } from "./message-journal.ts";
-import type { DueEntry, PartitionCampaign, PartitionDeps } from "./partition-deps.ts";
-import { recoverCampaign } from "./partition-recovery.ts";
-import * as transition from "./record-transition.ts";
-import { mailboxRoom } from "./sender-actor.ts";
-import { SenderDesk } from "./sender-desk.ts";
-import { StatusIntake } from "./status-intake.ts";
-import { StreamIntake } from "./stream-intake.ts";
+import type { BlockScope } from "../message/verdict.ts";
+import type { Intent } from "./effect-performer.ts";
+import type { CampaignProgress, PartitionCampaign, PartitionDeps } from "./partition-deps.ts";
+import { assembleParts, type PartitionParts } from "./partition-parts.ts";
+import type { SenderInput } from "./sender-messages.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
 /** Pause between two looks at rows that are due, and the longer one while memory has no room for them. */
 const DUE_REST_MS = 1;
 const FULL_REST_MS = 100;
 /** Between two looks at most: a wall clock that was set forward is noticed then. */
-const LOOK_MS_MAX = 60_000;
+const LOOK_MS_MAX = 10_000;
+
+/** A number rests so long after a start when it is not known what it sent just before. */
+const RATE_WINDOW_MS = 1_000;
+
+export interface BlockElsewhere {
+  readonly scope: BlockScope;
+  readonly errorCode: number;
+  readonly reason: string;
+}
+
+/** What one commit made durable. */
+interface Round {
+  readonly cursor: number;
+  /** Campaigns whose state it wrote. */
+  readonly changed: readonly number[];
+  readonly intents: readonly Intent[];
+  /** Its place in the trail of departures; null when nothing is to leave. */
+  readonly trailed: number | null;
+}
 
 export class Partition {
   readonly #deps: PartitionDeps;
-  readonly #bounds: MemoryBounds;
-  readonly #journal: MessageJournal;
-  readonly #memory: CampaignMemory;
-  readonly #disk: DiskQueue<Campaign>;
-  readonly #due: DueQueue;
-  readonly #senders: SenderDesk;
-  readonly #performer: EffectPerformer;
-  readonly #statuses: StatusIntake;
+  readonly #parts: PartitionParts;
   readonly #wake: WakeTimer;
-  readonly #intake: StreamIntake;
   #isCommitting = false;
   #isRoundScheduled = false;
   #isStopping = false;
@@ -55,99 +59,90 @@ export class Partition {
 
   constructor(deps: PartitionDeps) {
     this.#deps = deps;
-    this.#journal = new MessageJournal({ get: (id) => deps.ledger.get(id), countTransition: deps.countTransition });
-    this.#bounds = deps.bounds ?? MEMORY_BOUNDS;
-    this.#memory = new CampaignMemory(deps.ledger.campaignStates(), this.#bounds);
-    this.#disk = new DiskQueue<Campaign>({ ...deps, rowsMax: this.#bounds.refillRowsMax });
-    this.#due = new DueQueue(deps.ledger);
     this.#wake = new WakeTimer(deps.clock, () => this.#onTime());
-    this.#senders = new SenderDesk(deps, (sender, effect) => this.#performer.perform(sender, effect));
-    this.#performer = new EffectPerformer({
-      ...deps,
-      journal: this.#journal,
-      memory: this.#memory,
-      disk: this.#disk,
-      due: this.#due,
-      senders: this.#senders,
+    this.#parts = assembleParts(deps, {
       onInput: () => this.#scheduleRound(),
-    });
-    this.#statuses = new StatusIntake({
-      mergeStatus: deps.mergeStatus,
-      journal: this.#journal,
-      memory: this.#memory,
-      performer: this.#performer,
-      senders: this.#senders,
-    });
-    this.#intake = new StreamIntake({
-      ...deps,
-      cursor: deps.ledger.cursor(),
-      journal: this.#journal,
-      memory: this.#memory,
-      statuses: this.#statuses,
-      onArrival: (campaign, record) => this.#place(campaign, record),
-      onRead: () => this.#scheduleRound(),
       onCaughtUp: () => this.#wake.at(deps.clock.monotonicMs()),
+      onSeated: (senderId) => {
+        if (this.#isStarted) this.#parts.budgets.begin(senderId);
+      },
     });
   }
 
   /** Takes up what a previous run left behind, then reads the stream. Campaigns must be set. */
   start(): void {
+    const { memory, feed, senders, budgets, intake } = this.#parts;
     this.#isStarted = true;
-    for (const campaign of this.#memory.all()) this.#recover(campaign);
+    this.#restoreLimits();
+    for (const senderId of senders.ids()) budgets.begin(senderId);
+    for (const campaign of memory.all()) feed.recover(campaign);
     this.#refill();
-    this.#intake.read();
+    intake.read();
     this.#onTime();
     this.#report(
       this.#deps.ledger.cursor(),
-      Array.from(this.#memory.all(), ({ state }) => state.campaignNumber),
+      Array.from(memory.all(), ({ state }) => state.campaignNumber),
     );
   }
 
   /** The stream holds more. */
   appended(): void {
-    this.#intake.read();
+    this.#parts.intake.read();
   }
 
   /** Adds the campaign or changes it; a removed one ends its waiting messages. What is stopping takes no more news. */
   setCampaign(definition: PartitionCampaign): void {
     if (this.#isStopping) return;
-    const { campaignNumber } = definition.settings;
-    const before = this.#memory.get(campaignNumber)?.definition;
-    const campaign = this.#memory.define(definition);
+    const { memory, senders, feed, due, trail, intake } = this.#parts;
+    const { settings, senderId } = definition;
+    const { campaignNumber, messagesPerSecond } = settings;
+    const before = memory.get(campaignNumber)?.definition;
+    const campaign = memory.define(definition);
     if (definition.isRemoved) {
-      if (before !== undefined)
-        this.#senders.giveIfSeated(before.senderId, { kind: "campaignRemoved", campaignNumber });
-      this.#disk.resume(campaign);
+      if (before !== undefined) senders.giveIfSeated(before.senderId, { kind: "campaignRemoved", campaignNumber });
+      feed.endWaiting(campaign);
     } else {
-      if (before !== undefined && before.senderId !== definition.senderId) this.#moveOut(before);
-      this.#senders.give(definition.senderId, { kind: "campaign", settings: definition.settings });
+      if (before !== undefined && before.senderId !== senderId) this.#moveOut(before);
+      senders.give(senderId, { kind: "campaign", settings });
+      if (messagesPerSecond !== null) trail.covers(RATE_WINDOW_MS + RATE_WINDOW_MS / messagesPerSecond);
     }
     if (before === undefined && this.#isStarted && campaign.waiting > 0) {
-      this.#recover(campaign);
-      this.#due.rewind();
+      feed.recover(campaign);
+      due.rewind();
     }
     this.#isRefillWanted = true;
-    this.#intake.campaignDefined();
+    intake.campaignDefined();
     this.#scheduleRound();
   }
 
   /** Whether messages of the campaign are here, also one that lives in another partition by now. */
   hasHistoryOf(campaignNumber: number): boolean {
-    return this.#memory.hasState(campaignNumber);
+    return this.#parts.memory.hasState(campaignNumber);
   }
 
-  /** A sender's limits changed. */
+  /** A sender's limits changed, or its budget. */
   refreshSenders(): void {
     if (this.#isStopping) return;
-    this.#senders.refresh();
+    this.#parts.senders.refresh();
     this.#isRefillWanted = true;
     this.#scheduleRound();
+  }
+
+  /** Another number met a block that is this one's as well. */
+  blockedElsewhere(senderId: string, block: BlockElsewhere): void {
+    const { scope, errorCode, reason } = block;
+    this.#tell(senderId, { kind: "blockedElsewhere", scope, errorCode, reason });
+  }
+
+  /** The number has another token: what the old one was refused for says nothing any more. */
+  tokenChanged(senderId: string): void {
+    this.#tell(senderId, { kind: "tokenChanged" });
   }
 
   /** Queues failed messages anew, `maxPerSecond` of them a second, and counts them. Durable with the next round. */
   replay(ids: readonly MessageId[], maxPerSecond: number): number {
     if (this.#isStopping) return 0;
-    const count = this.#performer.replay(ids, maxPerSecond);
+    const count = this.#parts.performer.replay(ids, maxPerSecond);
     this.#scheduleRound();
     return count;
   }
@@ -171,120 +166,71 @@ export class Partition {
 
   /** Messages in a mailbox or in flight. */
   get inMemory(): number {
-    return this.#memory.size;
+    return this.#parts.memory.size;
   }
 
   #rest(): void {
+    const { intake, performer, budgets } = this.#parts;
     this.#isStopping = true;
-    this.#intake.stop();
-    this.#performer.isStopping = true;
+    intake.stop();
+    budgets.stop();
+    performer.isStopping = true;
     this.#wake.cancel();
   }
 
-  // Memory and disk
-
-  #place(campaign: Campaign, record: MessageRecord): void {
-    if (record.status === "dispatched") this.#performer.doubt(campaign, record);
-    else if (campaign.definition.isRemoved) this.#performer.endRemoved(campaign, record);
-    else if (campaign.state.diskFromId === "" && this.#room(campaign) > 0) this.#offer(campaign, record);
-    else this.#disk.leave(campaign, record.messageId);
-  }
-
-  #room(campaign: Campaign): number {
-    const { senderId, settings, isRemoved } = campaign.definition;
-    if (isRemoved) return this.#bounds.refillRowsMax;
-    return Math.min(
-      mailboxRoom(this.#senders.get(senderId).actor, settings.campaignNumber),
-      this.#memory.room(campaign),
-    );
-  }
-
-  #offer(campaign: Campaign, record: MessageRecord): void {
-    this.#memory.add(campaign, record);
-    this.#senders.give(campaign.definition.senderId, {
-      kind: "offered",
-      dispatch: transition.dispatchOf(record, campaign.state.campaignNumber),
-    });
+  #tell(senderId: string, input: SenderInput): void {
+    if (this.#isStopping) return;
+    this.#parts.senders.giveIfSeated(senderId, input);
+    this.#scheduleRound();
   }
 
   #refill(): void {
-    this.#isRefillWanted = this.#disk.refill(
-      (campaign) => this.#room(campaign),
-      (campaign, row) => this.#load(campaign, row),
-    );
+    this.#isRefillWanted = this.#parts.feed.refill();
     if (this.#isRefillWanted) this.#scheduleRound();
   }
 
-  /** A row that was left on disk may have moved on since: only one that is still queued is taken. */
-  #load(campaign: Campaign, row: MessageRecord): void {
-    const record = this.#journal.pending(row.messageId) ?? row;
-    if (record.status !== "queued" || record.dueAtMs !== 0 || this.#memory.record(record.messageId)) return;
-    if (campaign.definition.isRemoved) this.#performer.endRemoved(campaign, record);
-    else if (record.dispatchedAtMs === 0) this.#offer(campaign, record);
-    else this.#giveDue(campaign, record, "queued");
-  }
-
-  #recover(campaign: Campaign): void {
-    const interrupted = recoverCampaign(campaign, this.#deps.ledger, this.#deps.partition);
-    for (const record of interrupted) this.#performer.doubt(campaign, record);
-    this.#disk.resume(campaign);
-  }
-
   /** The campaign changed its number: what waits for the old one is read again for the new one. */
-  #moveOut({ senderId, settings }: PartitionCampaign): void {
-    const { campaignNumber } = settings;
-    this.#performer.takeBack(() => this.#senders.giveIfSeated(senderId, { kind: "campaignRemoved", campaignNumber }));
+  #moveOut({ senderId, settings: { campaignNumber } }: PartitionCampaign): void {
+    const { performer, senders } = this.#parts;
+    performer.takeBack(() => senders.giveIfSeated(senderId, { kind: "campaignRemoved", campaignNumber }));
+  }
+
+  /** Limits go on where the last run left them. */
+  #restoreLimits(): void {
+    const { trail, senders } = this.#parts;
+    const { ledger, clock } = this.#deps;
+    for (const { senderId, ...sent } of trail.restore()) {
+      senders.giveIfSeated(senderId, { kind: "sentBefore", ...sent });
+    }
+    // The trail tells of less than was sent: an earlier release wrote none, or another node sent, by a clock of its own.
+    const lastAtMs = ledger.lastDispatchAt();
+    if (lastAtMs <= trail.newestWallMs) return;
+    const restMs = Math.min(RATE_WINDOW_MS, RATE_WINDOW_MS - (clock.nowMs() - lastAtMs));
+    if (restMs > 0) senders.restUntil(clock.monotonicMs() + restMs);
   }
 
   // Time
 
   #onTime(): void {
     if (this.#isStopping) return;
-    if (this.#intake.hasCaughtUp) {
-      const entries = this.#due.read(this.#deps.clock.nowMs(), this.#dueRoom());
-      for (const entry of entries) this.#bringUp(entry);
-    }
-    this.#senders.touchWoken();
+    const { intake, feed, senders } = this.#parts;
+    if (intake.hasCaughtUp) feed.bringUpDue();
+    senders.touchWoken();
     this.#scheduleRound();
-  }
-
-  /** Rows that come due find room beside both lanes' own. */
-  #dueRoom(): number {
-    return this.#bounds.liveRecordsMax * 3 - this.#memory.size;
-  }
-
-  #bringUp(entry: DueEntry): void {
-    const record = this.#journal.get(entry.messageId);
-    const campaign = this.#memory.campaignOf(entry.messageId);
-    if (record === undefined || campaign === undefined) return;
-    if (record.dueAtMs !== entry.dueAtMs || this.#memory.record(record.messageId)) return;
-    const { status } = record;
-    // Nobody holds it: the run that dispatched it crashed.
-    if (status === "dispatched") this.#performer.doubt(campaign, record);
-    else if (campaign.definition.isRemoved) this.#performer.endRemoved(campaign, record);
-    else if (status === "queued" || status === "retrying" || status === "uncertain") {
-      this.#giveDue(campaign, record, status);
-    }
-  }
-
-  #giveDue(campaign: Campaign, record: MessageRecord, status: "queued" | "retrying" | "uncertain"): void {
-    this.#memory.add(campaign, record);
-    this.#senders.give(campaign.definition.senderId, {
-      kind: "due",
-      dispatch: transition.dispatchOf(record, campaign.state.campaignNumber),
-      status,
-    });
   }
 
   #arm(): void {
     const { clock } = this.#deps;
-    const dueAtMs = this.#due.nextAtMs;
-    const restMs = this.#dueRoom() > 0 ? DUE_REST_MS : FULL_REST_MS;
-    if (dueAtMs !== null && this.#intake.hasCaughtUp) {
-      const waitMs = Math.min(LOOK_MS_MAX, Math.max(restMs, dueAtMs - clock.nowMs()));
-      this.#wake.at(clock.monotonicMs() + waitMs);
+    const { due, feed, intake, deliveries, reports, senders } = this.#parts;
+    const dueAtMs = due.nextAtMs;
+    if (intake.hasCaughtUp) {
+      const restMs = feed.dueRoom > 0 ? DUE_REST_MS : FULL_REST_MS;
+      const waitMs = Math.max(restMs, (dueAtMs ?? Number.POSITIVE_INFINITY) - clock.nowMs());
+      if (dueAtMs !== null) this.#wake.at(clock.monotonicMs() + Math.min(LOOK_MS_MAX, waitMs));
+      this.#wake.at(deliveries.nextMonotonicMs);
     }
-    this.#wake.at(this.#senders.nextWakeMonotonicMs());
+    this.#wake.at(senders.nextWakeMonotonicMs());
+    this.#wake.at(reports.wakeMonotonicMs);
   }
 
   // Rounds
@@ -301,52 +247,82 @@ export class Partition {
   #round(): void {
     if (!this.#isStopping) {
       if (this.#isRefillWanted) this.#refill();
-      this.#senders.tickTouched();
+      this.#sweep();
+      this.#parts.senders.tickTouched();
+      this.#parts.reports.flush();
       this.#arm();
     }
-    if (!this.#isCommitting && !this.#isAbandoned && !this.#journal.isEmpty) this.#commit();
+    if (!this.#isCommitting && !this.#isAbandoned && !this.#parts.journal.isEmpty) this.#commit();
     this.#settleStop();
   }
 
+  /** What the last run left in the stream comes first: it may tell of deliveries. */
+  #sweep(): void {
+    const { intake, deliveries, marks } = this.#parts;
+    if (!intake.hasCaughtUp) return;
+    deliveries.turn();
+    const { clock } = this.#deps;
+    const now = { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+    for (const sweep of marks) sweep.turn(now);
+  }
+
   #commit(): void {
+    const { journal, memory, intake, performer, trail, disk, due } = this.#parts;
     this.#isCommitting = true;
-    const changed = [...this.#journal.changedCampaigns()];
-    for (const number of changed) this.#memory.moveHead(number);
-    const cursor = this.#intake.readSequence;
-    const intents = this.#performer.takeIntents();
-    this.#disk.batchTaken();
-    this.#due.batchTaken();
-    this.#deps.ledger.commit(this.#journal.take()).then(
-      () => this.#afterCommit({ cursor, changed, intents }),
+    const changed = [...journal.changedCampaigns()];
+    for (const number of changed) memory.moveHead(number);
+    const cursor = intake.readSequence;
+    const intents = performer.takeIntents();
+    const departures = intents.filter(({ rendering }) => rendering.kind === "rendered");
+    const trailed = departures.length === 0 ? null : trail.begin(departures);
+    disk.batchTaken();
+    due.batchTaken();
+    this.#deps.ledger.commit(journal.take()).then(
+      () => this.#afterCommit({ cursor, changed, intents, trailed }),
       (error: unknown) => {
         if (!this.#isAbandoned) this.#deps.onBroken(error);
       },
     );
   }
 
-  #afterCommit(round: { cursor: number; changed: readonly number[]; intents: readonly Intent[] }): void {
+  #afterCommit({ cursor, changed, intents, trailed }: Round): void {
+    const { journal, disk, due, performer, trail, intake } = this.#parts;
     this.#isCommitting = false;
     if (this.#isAbandoned) return;
-    this.#journal.committed();
-    this.#disk.batchCommitted();
-    this.#due.batchCommitted();
-    this.#deps.permit(() => this.#performer.send(round.intents));
-    this.#report(round.cursor, round.changed);
+    journal.committed();
+    disk.batchCommitted();
+    due.batchCommitted();
+    this.#deps.permit(() => {
+      performer.send(intents);
+      if (trailed !== null) trail.left(trailed);
+    });
+    this.#report(cursor, changed);
     if (!this.#isStopping) {
       this.#refill();
-      this.#intake.read();
+      intake.read();
     }
     this.#scheduleRound();
   }
 
   #report(cursor: number, changed: readonly number[]): void {
+    const { memory, statuses } = this.#parts;
     this.#deps.report({
       partition: this.#deps.partition,
       cursor,
-      waiting: this.#memory.waiting,
-      unmatchedStatuses: this.#statuses.unmatched,
-      campaigns: changed.map((number) => this.#memory.progressOf(number)).filter((progress) => progress !== null),
+      waiting: memory.waiting,
+      unmatchedStatuses: statuses.unmatched,
+      campaigns: changed.map((number) => this.#progressOf(number)).filter((progress) => progress !== null),
     });
+  }
+
+  #progressOf(campaignNumber: number): CampaignProgress | null {
+    const { memory, overdue, delays } = this.#parts;
+    const campaign = memory.get(campaignNumber);
+    const progress = memory.progressOf(campaignNumber);
+    if (campaign === undefined || progress === null) return null;
+    const waitingSinceMs = [progress.oldestWaitingAtMs, overdue.oldestAtMs(campaign)].filter((atMs) => atMs !== null);
+    const oldestWaitingAtMs = waitingSinceMs.length === 0 ? null : Math.min(...waitingSinceMs);
+    return { ...progress, oldestWaitingAtMs, delayed: delays.countOf(campaignNumber) };
   }
 
   #settleStop(): void {
@@ -354,8 +330,10 @@ export class Partition {
       this.#onDrained?.();
       return;
     }
-    if (this.#onDrained === null || this.#performer.inFlight > 0 || this.#isCommitting) return;
-    if (this.#journal.isEmpty) this.#onDrained();
+    const { performer, trail, journal } = this.#parts;
+    if (this.#onDrained === null || performer.inFlight > 0 || this.#isCommitting) return;
+    trail.end();
+    if (journal.isEmpty) this.#onDrained();
     else this.#scheduleRound();
   }
 }

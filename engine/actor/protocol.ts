@@ -2,9 +2,11 @@
 
 import type { CampaignDefinition } from "../message/campaign.ts";
 import type { MessageId } from "../message/ids.ts";
+import type { ConsentRules } from "../message/marketing.ts";
 import type { WhatsAppTemplate } from "../message/template.ts";
 import type { SenderConfig, StreamConfig } from "../runtime/config.ts";
-import type { PartitionProgress, SenderBlock } from "./partition-deps.ts";
+import type { BlockScope } from "../message/verdict.ts";
+import type { PartitionProgress, SenderReport } from "./partition-deps.ts";
 
 /** Given to the thread when it starts. */
 export interface ThreadStart {
@@ -14,6 +16,9 @@ export interface ThreadStart {
   readonly stream: ThreadStream;
   /** The ledgers' folders by partition. */
   readonly ledgerPaths: readonly string[];
+  /** The folder in which the opt-outs are read (consent/lmdb-opt-outs-reader.ts). */
+  readonly optOutsPath: string;
+  readonly consent: ConsentRules;
   readonly whatsapp: { readonly baseUrl: string; readonly apiVersion: string };
   readonly senders: readonly SenderConfig[];
   readonly campaigns: readonly ThreadCampaign[];
@@ -50,11 +55,28 @@ export type ThreadCampaign =
     }
   | { readonly kind: "removed"; readonly number: number; readonly id: string };
 
+export interface SenderAllowance {
+  readonly senderId: string;
+  readonly allowance: number | null;
+}
+
 export type ToThread =
   /** The stream holds more for these partitions. */
   | { readonly kind: "appended"; readonly partitions: readonly number[] }
   | { readonly kind: "campaigns"; readonly campaigns: readonly ThreadCampaign[] }
   | { readonly kind: "senders"; readonly senders: readonly SenderConfig[] }
+  /** Other rules for marketing are in force. */
+  | { readonly kind: "consent"; readonly rules: ConsentRules }
+  /** Each sender's part of what its portfolio may reach in 24 hours; null: unlimited. */
+  | { readonly kind: "allowances"; readonly allowances: readonly SenderAllowance[] }
+  /** Another number met a block that is these ones' as well. */
+  | {
+      readonly kind: "blockedElsewhere";
+      readonly senderIds: readonly string[];
+      readonly scope: BlockScope;
+      readonly errorCode: number;
+      readonly reason: string;
+    }
   | {
       readonly kind: "replay";
       readonly call: number;
@@ -82,7 +104,12 @@ export type FromThread =
   /** The stream lost its tail: what this node accepted must be given to it again. */
   | { readonly kind: "rewound"; readonly partition: number }
   | { readonly kind: "progress"; readonly progress: PartitionProgress }
-  | { readonly kind: "block"; readonly senderId: string; readonly block: SenderBlock | null }
+  /** How a sender stands, whenever that changes. */
+  | { readonly kind: "sender"; readonly senderId: string; readonly report: SenderReport }
+  /** WhatsApp answered with a code that this release does not know. */
+  | { readonly kind: "unknownCode"; readonly errorCode: number }
+  /** A template differs from WhatsApp's: it is to be read again. */
+  | { readonly kind: "staleTemplate" }
   | { readonly kind: "replayed"; readonly call: number; readonly count: number }
   /** Round trips of sends since the last report, in milliseconds. */
   | { readonly kind: "responseTimes"; readonly milliseconds: readonly number[] }

@@ -13,6 +13,8 @@
 // comes out of an allowance of LOSS_MS a message (0.9 % of a second): first what cannot be helped (late ticks, commits
 // of uneven length between decision and departure), then delays, saved up for stalls over a second's worth of messages.
 
+import assert from "node:assert/strict";
+
 import { createRecentMinimum, observe } from "./recent-minimum.ts";
 import type { RecentMinimum } from "./recent-minimum.ts";
 
@@ -147,6 +149,22 @@ export function departed(pace: Pace, sentAtMs: number, count: number): void {
     place(pace, slot, sentAtMs);
   }
   pace.departed = end;
+}
+
+/**
+ * A run before this one sent a message at `atMs`: given in their order, before anything is taken. One out of order
+ * counts as sent with the one given before it.
+ */
+export function recall(pace: Pace, atMs: number): void {
+  assert.equal(pace.departed, pace.taken, "an earlier run is recalled after this one began to send");
+  const before = pace.taken === 0 ? -Infinity : (pace.sentAtMs[(pace.taken - 1) % pace.windowCount] ?? 0);
+  const sentAtMs = Math.max(atMs, before);
+  const slot = pace.taken % pace.windowCount;
+  pace.takenAtMs[slot] = sentAtMs;
+  place(pace, slot, sentAtMs);
+  pace.smoothAtMs = Math.max(pace.smoothAtMs, sentAtMs) + pace.intervalMs;
+  pace.taken++;
+  pace.departed = pace.taken;
 }
 
 /** Meta answered the message with this ticket. */

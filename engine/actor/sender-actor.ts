@@ -14,10 +14,23 @@ import assert from "node:assert/strict";
 import { changeCampaign, createCampaign, expiresAtMs, mailboxSize, roomOf } from "./campaign-actor.ts";
 import type { Campaign } from "./campaign-actor.ts";
 import { leave } from "./fair-share.ts";
-import { changedPace, departed } from "./rate-limit.ts";
+import { departed } from "./rate-limit.ts";
 import { ATTEMPTS_MAX } from "./retry-policy.ts";
-import type { CampaignSettings, Dispatch, Now, SenderEffect, SenderInput, SenderSettings } from "./sender-messages.ts";
+import { changeToken, dropTemplate, meetBlockElsewhere } from "./sender-blocks.ts";
+import { takeFailure } from "./sender-late.ts";
+import type {
+  CampaignSettings,
+  Dispatch,
+  Now,
+  SenderEffect,
+  SenderInput,
+  SenderSettings,
+  SendRules,
+} from "./sender-messages.ts";
+import { recallCampaign, recallSent } from "./sender-past.ts";
+import { changeLimit } from "./sender-rate.ts";
 import {
+  attemptsOf,
   createSenderState,
   dequeue,
   enqueue,
@@ -32,7 +45,15 @@ import type { Sender } from "./sender-state.ts";
 import { tick } from "./sender-tick.ts";
 import { takeProof, takeVerdict } from "./sender-verdict.ts";
 
-export type { CampaignSettings, Dispatch, Now, SenderEffect, SenderInput, SenderSettings } from "./sender-messages.ts";
+export type {
+  CampaignSettings,
+  Dispatch,
+  Now,
+  SenderEffect,
+  SenderInput,
+  SenderSettings,
+  SendRules,
+} from "./sender-messages.ts";
 export type { Sender } from "./sender-state.ts";
 
 type DueInput = Extract<SenderInput, { kind: "due" }>;
@@ -46,9 +67,19 @@ const UNCERTAIN_REASON = "It is unknown whether WhatsApp got it: no answer and n
 
 const NO_EFFECTS: readonly SenderEffect[] = [];
 
-/** @param random uniform in [0, 1): the jitter of retries. */
-export function createSender(settings: SenderSettings, now: Now, random: () => number): Sender {
-  return createSenderState(settings, now, random);
+/**
+ * @param random uniform in [0, 1): the jitter of retries.
+ * @param rules asked before each departure.
+ * @param regionOf ISO 3166 alpha-2 of a number, or empty; asked only while a country is blocked.
+ */
+export function createSender(
+  settings: SenderSettings,
+  now: Now,
+  random: () => number,
+  rules: SendRules,
+  regionOf: (phoneNumber: string) => string,
+): Sender {
+  return createSenderState(settings, now, { random, rules, regionOf });
 }
 
 /**
@@ -101,6 +132,15 @@ function take(sender: Sender, input: Exclude<SenderInput, { kind: "tick" }>, now
       return setSettings(sender, input.settings);
     case "holdUntil":
       sender.holdUntilMs = Math.max(sender.holdUntilMs, input.monotonicMs);
+      return;
+    case "failedLater":
+      return takeFailure(sender, input, now);
+    case "blockedElsewhere":
+      return meetBlockElsewhere(sender, input, now);
+    case "tokenChanged":
+      return changeToken(sender, now);
+    case "sentBefore":
+      return recallSent(sender, input, now);
   }
 }
 
@@ -108,8 +148,10 @@ function depart(sender: Sender, monotonicMs: number, count: number): void {
   departed(sender.pace, monotonicMs, count);
   const counts = new Map<Campaign, number>();
   for (let left = 0; left < count; left++) {
-    const campaign = sender.leaving.shift();
-    if (campaign === undefined) break;
+    const flight = sender.leaving.shift();
+    if (flight === undefined) break;
+    const { campaign, dispatch } = flight;
+    sender.pairs.departed(dispatch.phoneNumber, monotonicMs);
     if (campaign.pace !== null) counts.set(campaign, (counts.get(campaign) ?? 0) + 1);
   }
   for (const [campaign, own] of counts) {
@@ -136,13 +178,14 @@ function takeDue(sender: Sender, input: DueInput, now: Now): void {
   if (input.status === "uncertain") {
     if (campaign === null || campaign.settings.uncertain.then === "fail")
       return fail(sender, dispatch, UNCERTAIN_REASON);
-    if (dispatch.attempts >= ATTEMPTS_MAX) return fail(sender, dispatch, `${UNCERTAIN_REASON} No attempts are left.`);
+    if (attemptsOf(dispatch) >= ATTEMPTS_MAX)
+      return fail(sender, dispatch, `${UNCERTAIN_REASON} No attempts are left.`);
   }
   if (campaign === null) return fail(sender, dispatch, REMOVED_REASON);
   // Parked again until an end that is past, it would be due again at once, for ever.
   if (expiresAtMs(campaign, dispatch) <= now.wallMs) return endDue(sender, input);
   if (roomOf(campaign, senderRoom(sender)) === 0) return parkAgain(sender, campaign, input, now);
-  enqueue(sender, campaign, dispatch.attempts > 0 ? campaign.retries : campaign.again, dispatch, now);
+  enqueue(sender, campaign, attemptsOf(dispatch) > 0 ? campaign.retries : campaign.again, dispatch, now);
 }
 
 function endDue(sender: Sender, input: DueInput): void {
@@ -190,17 +233,21 @@ function setCampaign(sender: Sender, settings: CampaignSettings, now: Now): void
   const known = sender.campaigns.get(settings.campaignNumber);
   if (known === undefined) {
     sender.removedCampaigns.delete(settings.campaignNumber);
-    sender.campaigns.set(settings.campaignNumber, createCampaign(settings));
-    return;
+    const campaign = createCampaign(settings);
+    sender.campaigns.set(settings.campaignNumber, campaign);
+    return recallCampaign(sender, campaign);
   }
+  const { templateKey } = known.settings;
   if (known.settings.lane !== settings.lane) leave(sender.share, known);
   changeCampaign(known, settings);
+  if (templateKey !== settings.templateKey) dropTemplate(sender, templateKey);
   rewatchExpiry(sender, known, now);
   rouse(sender, known);
 }
 
 function removeCampaign(sender: Sender, campaignNumber: number): void {
   sender.removedCampaigns.add(campaignNumber);
+  sender.sentBefore.delete(campaignNumber);
   const campaign = sender.campaigns.get(campaignNumber);
   if (campaign === undefined) return;
   campaign.isRemoved = true;
@@ -213,12 +260,12 @@ function removeCampaign(sender: Sender, campaignNumber: number): void {
     }
   }
   assert.equal(mailboxSize(campaign), 0);
+  dropTemplate(sender, campaign.settings.templateKey);
 }
 
 function setSettings(sender: Sender, settings: SenderSettings): void {
-  if (settings.messagesPerSecond !== sender.settings.messagesPerSecond) {
-    sender.pace = changedPace(sender.pace, { perSecond: settings.messagesPerSecond });
-  }
+  const { messagesPerSecond } = settings;
+  if (messagesPerSecond !== sender.settings.messagesPerSecond) changeLimit(sender, messagesPerSecond);
   sender.pairs.change(settings.pair);
   sender.settings = settings;
 }

@@ -1,21 +1,11 @@
 // The sender actors of one partition: made when first needed, given their inputs, ticked once a round.
 
 import type { PartitionDeps } from "./partition-deps.ts";
-import {
-  createSender,
-  type Now,
-  type Sender,
-  type SenderEffect,
-  type SenderInput,
-  type SenderSettings,
-  step,
-} from "./sender-actor.ts";
+import { createSender, type Sender, step } from "./sender-actor.ts";
+import type { Now, SenderEffect, SenderInput, SenderSettings, SendRules } from "./sender-messages.ts";
 
 /** A number that the configuration does not know: nothing leaves, time runs on, and it may come to be known. */
 const RESTING = { messagesPerSecond: 1, pair: { periodMs: 6_000, burst: 45 }, inFlightMax: 0 } as const;
-
-/** After a restart a number rests until its last second is over: a crash loop must not multiply the burst. */
-const RATE_WINDOW_MS = 1_000;
 
 export interface SeatedSender {
   readonly id: string;
@@ -24,15 +14,23 @@ export interface SeatedSender {
   wakeMonotonicMs: number;
 }
 
+export interface SenderDeskDeps extends Pick<PartitionDeps, "clock" | "random" | "senderSettings" | "regionOf"> {
+  rulesOf(senderId: string): SendRules;
+  perform(sender: SeatedSender, effect: SenderEffect): void;
+  /** Nothing leaves yet: what it may send is still being found out. */
+  isHeldBack(senderId: string): boolean;
+  /** A sender has its first campaign, or other settings. */
+  onSeated(senderId: string, settings: SenderSettings): void;
+}
+
 export class SenderDesk {
-  readonly #deps: PartitionDeps;
-  readonly #perform: (sender: SeatedSender, effect: SenderEffect) => void;
+  readonly #deps: SenderDeskDeps;
   readonly #senders = new Map<string, SeatedSender>();
   readonly #touched = new Set<SeatedSender>();
+  #restUntilMonotonicMs = Number.NEGATIVE_INFINITY;
 
-  constructor(deps: PartitionDeps, perform: (sender: SeatedSender, effect: SenderEffect) => void) {
+  constructor(deps: SenderDeskDeps) {
     this.#deps = deps;
-    this.#perform = perform;
   }
 
   get(id: string): SeatedSender {
@@ -51,7 +49,23 @@ export class SenderDesk {
 
   step(sender: SeatedSender, input: SenderInput): void {
     this.#touched.add(sender);
-    for (const effect of step(sender.actor, input, this.#now())) this.#perform(sender, effect);
+    for (const effect of step(sender.actor, input, this.#now())) this.#deps.perform(sender, effect);
+  }
+
+  ids(): Iterable<string> {
+    return this.#senders.keys();
+  }
+
+  /** All senders, also those to come, send nothing before. */
+  restUntil(monotonicMs: number): void {
+    this.#restUntilMonotonicMs = monotonicMs;
+    for (const sender of this.#senders.values()) this.step(sender, { kind: "holdUntil", monotonicMs });
+  }
+
+  /** It is no longer held back. */
+  touch(id: string): void {
+    const sender = this.#senders.get(id);
+    if (sender !== undefined) this.#touched.add(sender);
   }
 
   /** Only a tick dispatches, so that everything a round brought is weighed together. */
@@ -59,7 +73,8 @@ export class SenderDesk {
     for (const sender of this.#touched) {
       this.#touched.delete(sender);
       sender.wakeMonotonicMs = Number.POSITIVE_INFINITY;
-      for (const effect of step(sender.actor, { kind: "tick" }, this.#now())) this.#perform(sender, effect);
+      if (this.#deps.isHeldBack(sender.id)) continue;
+      for (const effect of step(sender.actor, { kind: "tick" }, this.#now())) this.#deps.perform(sender, effect);
     }
   }
 
@@ -76,7 +91,9 @@ export class SenderDesk {
 
   refresh(): void {
     for (const sender of this.#senders.values()) {
-      this.step(sender, { kind: "settings", settings: this.#settingsOf(sender.id) });
+      const settings = this.#settingsOf(sender.id);
+      this.step(sender, { kind: "settings", settings });
+      this.#deps.onSeated(sender.id, settings);
     }
   }
 
@@ -85,13 +102,13 @@ export class SenderDesk {
   }
 
   #seat(id: string): SeatedSender {
-    const now = this.#now();
-    const actor = createSender(this.#settingsOf(id), now, () => this.#deps.random());
+    const { random, rulesOf, regionOf } = this.#deps;
+    const settings = this.#settingsOf(id);
+    const actor = createSender(settings, this.#now(), random, rulesOf(id), regionOf);
     const sender = { id, actor, wakeMonotonicMs: Number.POSITIVE_INFINITY };
     this.#senders.set(id, sender);
-    const sinceLastMs = now.wallMs - this.#deps.ledger.lastDispatchAt();
-    const restMs = Math.min(RATE_WINDOW_MS, RATE_WINDOW_MS - sinceLastMs);
-    if (restMs > 0) this.step(sender, { kind: "holdUntil", monotonicMs: now.monotonicMs + restMs });
+    this.step(sender, { kind: "holdUntil", monotonicMs: this.#restUntilMonotonicMs });
+    this.#deps.onSeated(id, settings);
     return sender;
   }
 

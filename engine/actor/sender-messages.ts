@@ -8,7 +8,8 @@
 
 import type { Lane } from "../message/campaign.ts";
 import type { MessageId } from "../message/ids.ts";
-import type { BlockScope, Verdict } from "../message/verdict.ts";
+import type { QuietHours, Refusal } from "../message/marketing.ts";
+import type { BlockScope, SendRoute, Verdict } from "../message/verdict.ts";
 
 /** The two clocks a step may see. */
 export interface Now {
@@ -30,6 +31,12 @@ export interface SenderSettings {
 
 export interface CampaignSettings {
   readonly campaignNumber: number;
+  /** Account, name and language: campaigns that share a template share its block. */
+  readonly templateKey: string;
+  /** Meta's word for the template (MARKETING, UTILITY, AUTHENTICATION), or empty: marketing may have a route of its own. */
+  readonly category: string;
+  /** No marketing in the recipient's night, as minutes of the day; null: none. */
+  readonly quietHours: QuietHours | null;
   readonly lane: Lane;
   /** Share beside other campaigns of the lane: 2 gets twice what 1 gets. Below 1 counts as 1. */
   readonly weight: number;
@@ -41,6 +48,16 @@ export interface CampaignSettings {
   readonly timeToLiveMs: number;
   /** What becomes of a message whose send may or may not have arrived. */
   readonly uncertain: { readonly waitMs: number; readonly then: "resend" | "fail" };
+}
+
+/** Consent, frequency, quiet hours and the portfolio's budget, as the actor asks them before each departure. */
+export interface SendRules {
+  /** Null: it may leave. */
+  refusal(dispatch: Dispatch, campaign: CampaignSettings, now: Now): Refusal | null;
+  /** It leaves. */
+  left(dispatch: Dispatch, campaign: CampaignSettings, now: Now): void;
+  /** It left, and WhatsApp certainly did not take it. */
+  returned(dispatch: Dispatch, campaign: CampaignSettings, now: Now): void;
 }
 
 /** One message to one recipient, as far as the actor needs to know it. */
@@ -55,6 +72,10 @@ export interface Dispatch {
   readonly attempts: number;
   /** How often WhatsApp said "too fast for this recipient" before, if the ledger knows. Default 0. */
   readonly throttles?: number;
+  /** Attempts before an operator's replay: the replay has a fresh number of them, and no retry budget to wait for. */
+  readonly attemptsBefore?: number;
+  /** It came to the wrong door once: a second time ends it. The actor's own note; absent for all that is given to it. */
+  readonly isMisrouted?: true;
 }
 
 export type SenderInput =
@@ -88,11 +109,39 @@ export type SenderInput =
   | { readonly kind: "proved"; readonly messageId: MessageId }
   /** Nothing leaves before this time (after a restart: the last second's sends are not remembered). */
   | { readonly kind: "holdUntil"; readonly monotonicMs: number }
+  /** A status webhook told of a failure that concerns more than its message: what it says of the number, the account… */
+  | {
+      readonly kind: "failedLater";
+      readonly campaignNumber: number;
+      readonly phoneNumber: string;
+      readonly verdict: Verdict;
+    }
+  /** Another number met a block that is this one's as well (a token, an account): it waits too, and probes for itself. */
+  | {
+      readonly kind: "blockedElsewhere";
+      readonly scope: BlockScope;
+      readonly errorCode: number;
+      readonly reason: string;
+    }
+  /** The number has another token: what the old one was refused for says nothing any more. */
+  | { readonly kind: "tokenChanged" }
+  /** A run before this one sent this, so long ago: limits go on from there. Given in order, before anything else. */
+  | {
+      readonly kind: "sentBefore";
+      readonly campaignNumber: number;
+      readonly phoneNumber: string;
+      readonly agoMs: number;
+    }
   | { readonly kind: "tick" };
 
 export type SenderEffect =
   /** Store the intent, then send. */
-  | { readonly kind: "dispatch"; readonly messageId: MessageId; readonly attempt: number }
+  | {
+      readonly kind: "dispatch";
+      readonly messageId: MessageId;
+      readonly attempt: number;
+      readonly route: SendRoute;
+    }
   /** WhatsApp has it. The actor has forgotten the message. */
   | {
       readonly kind: "accepted";
@@ -131,15 +180,16 @@ export type SenderEffect =
   | {
       readonly kind: "finish";
       readonly messageId: MessageId;
-      readonly status: "failed" | "expired";
+      readonly status: "failed" | "expired" | "suppressed";
       readonly errorCode: number | null;
       readonly reason: string;
     }
-  /** Nothing of the sender (campaignNumber null) or of one campaign is sent until a probe after `untilMs` succeeds. */
+  /** Nothing of the scope is sent until a probe after `untilMs` succeeds. */
   | {
       readonly kind: "blocked";
       readonly scope: BlockScope;
-      readonly campaignNumber: number | null;
+      /** Of a template: its key; of a country: its region; else empty. */
+      readonly subject: string;
       readonly errorCode: number;
       readonly reason: string;
       /** Epoch milliseconds. */
@@ -148,8 +198,10 @@ export type SenderEffect =
   | {
       readonly kind: "unblocked";
       readonly scope: BlockScope;
-      readonly campaignNumber: number | null;
+      readonly subject: string;
     }
+  /** What the number may send a second now, after WhatsApp called it too fast, or was quiet for long. */
+  | { readonly kind: "rate"; readonly messagesPerSecond: number }
   /** The mailbox that was fuller has drained to half: rows that wait on disk may be offered. */
   | { readonly kind: "room"; readonly campaignNumber: number }
   /** The earliest time at which a tick can do more; replaces the one before. At most one a step, the last effect. */

@@ -2,7 +2,7 @@
 //
 // A campaign with messages is in one of these states; the moves below change them:
 //   standing   in its lane's line (fair-share.ts), to be served by a tick
-//   sleeping   out of the line until a known time: its own limit, its block, or the retry budget
+//   sleeping   out of the line until a known time: its own limit, its template's block, or the retry budget
 //   still      paused, or waiting for its probe: only an input brings it back
 // Whatever its state, the timetable of expiries knows when its first message becomes too old.
 
@@ -15,13 +15,17 @@ import { createFairShare, front, join } from "./fair-share.ts";
 import type { FairShare } from "./fair-share.ts";
 import { createHold } from "./hold.ts";
 import type { Hold } from "./hold.ts";
+import { createLearnedRate } from "./learned-rate.ts";
+import type { LearnedRate } from "./learned-rate.ts";
 import { PairLimit } from "./pair-limit.ts";
 import { createPace, nextAtMs } from "./rate-limit.ts";
 import type { Pace } from "./rate-limit.ts";
 import { createRetryBudget } from "./retry-policy.ts";
 import type { RetryBudget } from "./retry-policy.ts";
 import { Ring } from "./ring.ts";
-import type { Dispatch, Now, SenderEffect, SenderSettings } from "./sender-messages.ts";
+import { createSendRoutes } from "./send-routes.ts";
+import type { SendRoutes } from "./send-routes.ts";
+import type { Dispatch, Now, SenderEffect, SenderSettings, SendRules } from "./sender-messages.ts";
 import { Timetable } from "./timetable.ts";
 
 /** Messages in all mailboxes of one sender beyond which each campaign keeps only its small share. */
@@ -45,20 +49,44 @@ export interface Flight {
   readonly ticket: number;
   /** Its place in the campaign's pace; -1 without one. */
   readonly campaignTicket: number;
+  /** What it was sent with: the campaign may have another template by now. */
+  readonly templateKey: string;
+  /** The blocks that it probes. */
+  readonly probes: readonly Block[];
+}
+
+/** What a sender actor asks of others; each answers at once and from memory. */
+export interface SenderQuestions {
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly rules: SendRules;
+  /** ISO 3166 alpha-2, or empty. Costs more than all else that a dispatch does. */
+  readonly regionOf: (phoneNumber: string) => string;
 }
 
 /** All that one sender actor knows. Opaque to others: only a step changes it. */
-export interface Sender {
+export interface Sender extends SenderQuestions {
   settings: SenderSettings;
-  readonly random: () => number;
+  rate: LearnedRate;
+  /** At the learned rate. */
   pace: Pace;
   readonly pairs: PairLimit;
   readonly throttle: Hold;
+  /** Of the token, the app, the account or the number: of all that leaves. */
   readonly block: Block;
+  /** By template key; open ones are not in it, nor in the next. */
+  readonly templateBlocks: Map<string, Block>;
+  /** By the recipients' region. */
+  readonly countryBlocks: Map<string, Block>;
+  readonly routes: SendRoutes;
+  /** Monotonic: what left before had another token. */
+  tokenSinceMs: number;
   readonly retryBudget: RetryBudget;
   /** Monotonic: nothing leaves before. */
   holdUntilMs: number;
   readonly campaigns: Map<number, Campaign>;
+  /** Monotonic, by campaign number: what a run before this one sent of campaigns that are not known yet. */
+  readonly sentBefore: Map<number, number[]>;
   readonly removedCampaigns: Set<number>;
   readonly share: FairShare<Campaign>;
   /** Monotonic times. */
@@ -66,8 +94,8 @@ export interface Sender {
   /** Epoch times. */
   readonly expiries: Timetable<Campaign>;
   readonly flights: Map<MessageId, Flight>;
-  /** The campaigns of the dispatches that have not departed yet, in their order. */
-  readonly leaving: Ring<Campaign>;
+  /** The dispatches that have not departed yet, in their order. */
+  readonly leaving: Ring<Flight>;
   /** The messages in the `again` and `retries` queues. */
   readonly waitingAgain: Map<MessageId, Dispatch>;
   /** Messages in all mailboxes. */
@@ -78,17 +106,23 @@ export interface Sender {
   effects: SenderEffect[];
 }
 
-export function createSenderState(settings: SenderSettings, now: Now, random: () => number): Sender {
+export function createSenderState(settings: SenderSettings, now: Now, asked: SenderQuestions): Sender {
   return {
     settings,
-    random,
+    ...asked,
+    rate: createLearnedRate(settings.messagesPerSecond),
     pace: createPace({ perSecond: settings.messagesPerSecond }),
     pairs: new PairLimit(settings.pair),
     throttle: createHold({ baseMs: THROTTLE_BASE_MS, maxMs: THROTTLE_MAX_MS }),
-    block: createBlock(),
+    block: createBlock("number", ""),
+    templateBlocks: new Map(),
+    countryBlocks: new Map(),
+    routes: createSendRoutes(),
+    tokenSinceMs: -Infinity,
     retryBudget: createRetryBudget(now.monotonicMs),
     holdUntilMs: -Infinity,
     campaigns: new Map(),
+    sentBefore: new Map(),
     removedCampaigns: new Set(),
     share: createFairShare(),
     sleeping: new Timetable(),
@@ -116,8 +150,9 @@ export function requestWake(sender: Sender, atMonotonicMs: number): void {
   if (atMonotonicMs < sender.wakeAtMs) sender.wakeAtMs = atMonotonicMs;
 }
 
-/** Asks for the tick that could dispatch next, not before `earliestMs`. */
+/** Asks for the tick that could dispatch next, or has a faster rate to tell, not before `earliestMs`. */
 export function planWake(sender: Sender, earliestMs: number): void {
+  requestWake(sender, Math.max(earliestMs, sender.rate.growsAtMs));
   if (!hasFreeFlight(sender)) return;
   const openMs = Math.max(earliestMs, senderOpenAtMs(sender));
   if (front(sender.share) !== undefined) requestWake(sender, openMs);
@@ -126,6 +161,11 @@ export function planWake(sender: Sender, earliestMs: number): void {
 
 export function hasFreeFlight(sender: Sender): boolean {
   return sender.flights.size < sender.settings.inFlightMax;
+}
+
+/** Attempts that count: an operator's replay begins anew. */
+export function attemptsOf(dispatch: Dispatch): number {
+  return dispatch.attempts - (dispatch.attemptsBefore ?? 0);
 }
 
 /** Puts a message at the end of one of its campaign's queues. */

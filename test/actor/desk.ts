@@ -11,6 +11,7 @@ import type {
   SenderEffect,
   SenderInput,
   SenderSettings,
+  SendRules,
 } from "../../engine/actor/sender-actor.ts";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { MessageId } from "../../engine/message/ids.ts";
@@ -25,6 +26,9 @@ const SETTINGS: SenderSettings = {
 };
 export const CAMPAIGN: CampaignSettings = {
   campaignNumber: 1,
+  templateKey: "account/order_confirmation/en",
+  category: "UTILITY",
+  quietHours: null,
   lane: "transactional",
   weight: 1,
   messagesPerSecond: null,
@@ -33,7 +37,11 @@ export const CAMPAIGN: CampaignSettings = {
   uncertain: { waitMs: 600_000, then: "resend" },
 };
 export const ACCEPTED: Verdict = { kind: "accepted", wamid: "wamid.1", isHeld: false };
-export const TRANSIENT: Verdict = { kind: "transient", errorCode: 131_016, reason: "Service unavailable." };
+export const TRANSIENT: Extract<Verdict, { kind: "transient" }> = {
+  kind: "transient",
+  errorCode: 131_016,
+  reason: "Service unavailable.",
+};
 export const TOO_FAST: Extract<Verdict, { kind: "throttled" }> = {
   kind: "throttled",
   scope: "number",
@@ -42,13 +50,25 @@ export const TOO_FAST: Extract<Verdict, { kind: "throttled" }> = {
   retryAfterMs: null,
 };
 
+/** Nothing is refused. */
+export const NO_RULES: SendRules = { refusal: () => null, left: () => undefined, returned: () => undefined };
+
+/** What a desk's actor may ask. */
+interface Answers {
+  readonly rules?: Partial<SendRules>;
+  readonly regionOf?: (phoneNumber: string) => string;
+}
+
 export class Desk {
+  /** Monotonic; the epoch one is {@link EPOCH_MS} more. */
   nowMs: number = 1000;
   readonly sender: ReturnType<typeof createSender>;
   #sequence = 0;
 
-  constructor(settings: Partial<SenderSettings> = {}, campaign: Partial<CampaignSettings> = {}) {
-    this.sender = createSender({ ...SETTINGS, ...settings }, this.#now(), () => 0.5);
+  constructor(settings: Partial<SenderSettings> = {}, campaign: Partial<CampaignSettings> = {}, answers: Answers = {}) {
+    const rules = { ...NO_RULES, ...answers.rules };
+    const regionOf = answers.regionOf ?? ((): string => "US");
+    this.sender = createSender({ ...SETTINGS, ...settings }, this.#now(), () => 0.5, rules, regionOf);
     this.give({ kind: "campaign", settings: { ...CAMPAIGN, ...campaign } });
   }
 

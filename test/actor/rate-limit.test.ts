@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import * as fc from "fast-check";
 
-import { arrived, changedPace, createPace, departed, nextAtMs, take } from "../../engine/actor/rate-limit.ts";
+import { arrived, changedPace, createPace, departed, nextAtMs, recall, take } from "../../engine/actor/rate-limit.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { busiestWindow } from "./simulated-sender.ts";
 
@@ -109,6 +109,51 @@ test("messages are spread over the second instead of leaving at its beginning", 
   let atOnce = 0;
   while (take(pace, 0)) atOnce++;
   assert.ok(atOnce <= 55, `${atOnce} at once`);
+});
+
+test("what a run before sent counts: the limit holds over the edge, and no more is lost than that", () => {
+  for (const perSecond of [0.1, 0.7, 1, 3, 80]) {
+    const windowMs = Math.max(1000, 1000 / perSecond);
+    for (let gapMs = 0; gapMs <= windowMs * 1.2; gapMs += windowMs / 7) {
+      const before = createPace({ perSecond });
+      const arrivals: number[] = [];
+      for (let nowMs = 0; nowMs < 3 * windowMs; nowMs++) {
+        while (take(before, nowMs)) arrivals.push(nowMs);
+        departed(before, nowMs, Infinity);
+      }
+      const startMs = Math.ceil(3 * windowMs + gapMs);
+      const pace = createPace({ perSecond });
+      for (const atMs of arrivals) recall(pace, atMs);
+      assert.ok(nextAtMs(pace) <= (arrivals.at(-1) ?? 0) + windowMs + 10);
+      for (let nowMs = startMs; nowMs < startMs + 2 * windowMs; nowMs++) {
+        while (take(pace, nowMs)) arrivals.push(nowMs);
+        departed(pace, nowMs, Infinity);
+      }
+      const countMax = Math.max(1, Math.floor(perSecond));
+      const { count } = busiestWindow(arrivals, (countMax / perSecond) * 1000);
+      assert.ok(count <= countMax, `${count} of ${perSecond}/s, ${gapMs} ms after the run before`);
+    }
+  }
+});
+
+test("a run does not send at once what the one before sent at once just now", () => {
+  const pace = createPace({ perSecond: 1000 });
+  for (let count = 0; count < 50; count++) recall(pace, 1000);
+  let atOnce = 0;
+  while (take(pace, 1000)) atOnce++;
+  assert.ok(atOnce <= 5, `${atOnce} at once`);
+});
+
+test("what is recalled out of order counts as late as what was recalled before it", () => {
+  const pace = createPace({ perSecond: 2 });
+  for (const atMs of [900, 300]) recall(pace, atMs);
+  assert.ok(nextAtMs(pace) >= 1900);
+});
+
+test("an earlier run cannot be recalled while messages of this one are leaving", () => {
+  const pace = createPace({ perSecond: 10 });
+  take(pace, 1000);
+  assert.throws(() => recall(pace, 900), /after this one began/);
 });
 
 test("a changed rate forgets nothing that was just sent", () => {

@@ -10,7 +10,7 @@ test("an offered message leaves with the next tick, and what was offered announc
   assert.deepEqual(desk.give({ kind: "offered", dispatch }), [{ kind: "wake", atMonotonicMs: 1000 }]);
   assert.deepEqual(desk.give({ kind: "offered", dispatch: desk.dispatch() }), []);
   const [first] = desk.give({ kind: "tick" });
-  assert.deepEqual(first, { kind: "dispatch", messageId: dispatch.messageId, attempt: 1 });
+  assert.deepEqual(first, { kind: "dispatch", messageId: dispatch.messageId, attempt: 1, route: "messages" });
 });
 
 test("a due row that the actor already has is not taken twice", () => {
@@ -42,6 +42,18 @@ test("retries beyond the budget let fresh messages pass and follow when it has g
   assert.equal(sent.at(-1), fresh);
   desk.nowMs += 2000;
   assert.equal(desk.tick().length, 2);
+});
+
+test("replays need no retry budget; their own retries do", () => {
+  const desk = new Desk();
+  for (let count = 0; count < 40; count++)
+    desk.give({ kind: "due", dispatch: desk.dispatch({ attempts: 3, attemptsBefore: 3 }), status: "queued" });
+  assert.equal(desk.tick().length, 40);
+  desk.give({ kind: "departed", monotonicMs: desk.nowMs });
+  desk.nowMs += 1000;
+  for (let count = 0; count < 40; count++)
+    desk.give({ kind: "due", dispatch: desk.dispatch({ attempts: 4, attemptsBefore: 3 }), status: "retrying" });
+  assert.equal(desk.tick().length, 20);
 });
 
 test("a paused campaign keeps its messages, lets the old ones expire, and goes on where it was", () => {

@@ -12,6 +12,9 @@ import { busiestWindow, SimulatedSender } from "./simulated-sender.ts";
 function campaign(campaignNumber: number, more: Partial<CampaignSettings> = {}): CampaignSettings {
   return {
     campaignNumber,
+    templateKey: `template ${campaignNumber}`,
+    category: "MARKETING",
+    quietHours: null,
     lane: "marketing",
     weight: 1,
     messagesPerSecond: null,

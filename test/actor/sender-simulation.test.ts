@@ -1,29 +1,34 @@
 // A thousand days in the life of a sender, each decided by a seed: throttles, lost answers, blocks, pauses, deleted
-// campaigns, webhooks that overtake answers, rows that come due twice. Whatever happens, each message ends once.
+// campaigns, webhooks that overtake answers, failures that come later, doors that Meta closes, people who say stop, rows
+// that come due twice, runs before this one. Whatever happens, each message ends once.
 
 /* oxlint-disable unicorn/no-thenable -- `uncertain.then` is the operators' word; settings are never awaited. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { CampaignSettings } from "../../engine/actor/sender-actor.ts";
-import type { Verdict } from "../../engine/message/verdict.ts";
-import { seededRandom } from "./seeded-random.ts";
+import type { CampaignSettings, SenderEffect, SendRules } from "../../engine/actor/sender-actor.ts";
+import { BlockWatch } from "./block-watch.ts";
+import { pick, seededRandom } from "./seeded-random.ts";
+import { answerOf, isHomeless, isMisrouting } from "./simulated-meta.ts";
+import type { SimulatedMeta } from "./simulated-meta.ts";
 import { busiestWindow, SimulatedSender } from "./simulated-sender.ts";
-import type { Answer, SimulatedMessage } from "./simulated-sender.ts";
+import type { SimulatedMessage } from "./simulated-sender.ts";
 
 const SEEDS = 1000;
 const HOUR_MS = 3_600_000;
 
-interface World {
+interface World extends SimulatedMeta {
   readonly seed: number;
-  readonly random: () => number;
   readonly perSecond: number;
   readonly campaigns: CampaignSettings[];
   readonly removed: Set<number>;
-  readonly faultRate: number;
-  readonly spreadMs: number;
-  readonly simulation: SimulatedSender;
+  /** People who want no marketing any more. */
+  readonly stopped: Set<string>;
+  readonly watch: BlockWatch;
+  readonly left: Map<string, number>;
+  readonly returned: Map<string, number>;
+  slowest: number;
 }
 
 /** What must have happened somewhere in a thousand days, or the days were too quiet to prove anything. */
@@ -32,6 +37,15 @@ const HAPPENINGS = [
   "ended proved",
   "ended failed",
   "ended expired",
+  "ended suppressed",
+  "took the other door",
+  "nobody's door",
+  "slowed down",
+  "blocked account",
+  "blocked token",
+  "blocked template",
+  "blocked country",
+  "probed",
   "was parked",
   "was dispatched twice",
   "was taken twice",
@@ -65,11 +79,15 @@ function liveThrough(seed: number): string[] {
       simulation.campaign({ ...simulation.settingsOf(settings.campaignNumber), isPaused: false });
     }
     simulation.run(200_000 + HOUR_MS / 2);
+    // The first ones may have to probe one block after the other, for longer than they live.
+    sendCanaries(world);
+    simulation.run(200_000 + HOUR_MS);
     const canaries = sendCanaries(world);
     simulation.run(200_000 + 6 * HOUR_MS);
     check(world);
-    for (const { status } of canaries)
-      assert.ok(status === "accepted" || status === "proved", `a late message ${status}`);
+    for (const { status, dispatch } of canaries)
+      if (isHomeless(world, simulation.settingsOf(dispatch.campaignNumber))) assert.match(status, /failed|expired/);
+      else assert.ok(status === "accepted" || status === "proved", `a late message ${status}`);
     return happenings(world);
   } catch (error) {
     throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
@@ -103,22 +121,49 @@ function createWorld(seed: number): World {
     removed: new Set(),
     faultRate,
     spreadMs,
+    marketingMovesAtMs: random() < 0.3 ? random() * 60_000 : Infinity,
+    homeless: new Set(random() < 0.3 ? [SHARED_TEMPLATE] : []),
+    stopped: new Set(),
+    watch: new BlockWatch(),
+    left: new Map(),
+    returned: new Map(),
+    slowest: perSecond,
     simulation: new SimulatedSender({
       settings,
       random,
       obeysWakesOnly: random() < 0.5,
       commitMs: () => random() * commitMsMax,
-      answer: (_message, atMs) => answerOf(world, atMs),
+      answer: (message, atMs) => answerOf(world, message, atMs),
+      rules: rulesOf(() => world),
+      regionOf,
+      watch: (effect) => watch(world, effect),
     }),
   };
+  if (random() < 0.5) recall(world);
   for (const campaign of world.campaigns) world.simulation.campaign(campaign);
   return world;
 }
 
+/** A run before this one used its limit to the full, until just now. */
+function recall(world: World): void {
+  const { simulation, perSecond } = world;
+  for (let count = perSecond; count > 0; count--) {
+    const agoMs = (count * 1000) / perSecond;
+    simulation.arrivals.push(simulation.nowMs - agoMs + 20);
+    simulation.give({ kind: "sentBefore", campaignNumber: 1, phoneNumber: `+1416${count}`, agoMs });
+  }
+}
+
+const SHARED_TEMPLATE = "shared";
+
 function randomCampaign(random: () => number, campaignNumber: number): CampaignSettings {
+  const lane = pick(random, ["transactional", "marketing"] as const);
   return {
     campaignNumber,
-    lane: pick(random, ["transactional", "marketing"]),
+    templateKey: pick(random, [SHARED_TEMPLATE, `own ${campaignNumber}`]),
+    category: lane === "marketing" ? "MARKETING" : "UTILITY",
+    quietHours: random() < 0.3 ? { fromMinute: 0, toMinute: 60, timeZone: null } : null,
+    lane,
     weight: pick(random, [1, 1, 3]),
     messagesPerSecond: pick(random, [null, null, 5, 0.7]),
     isPaused: random() < 0.2,
@@ -127,9 +172,68 @@ function randomCampaign(random: () => number, campaignNumber: number): CampaignS
   };
 }
 
+const NIGHT = { fromMs: 40_000, toMs: 70_000 };
+
+function isNight(atMs: number): boolean {
+  return atMs >= NIGHT.fromMs && atMs < NIGHT.toMs;
+}
+
+/** Two in ten people live where the account may be forbidden to send. */
+function regionOf(phoneNumber: string): string {
+  return phoneNumber.endsWith("7") || phoneNumber.endsWith("3") ? "NG" : "US";
+}
+
+function rulesOf(worldOf: () => World): SendRules {
+  return {
+    refusal(dispatch, campaign) {
+      const { simulation, stopped } = worldOf();
+      const isStopped = campaign.lane === "marketing" && stopped.has(dispatch.phoneNumber);
+      if (isStopped) return { kind: "suppressed", reason: "Stopped." };
+      if (campaign.quietHours === null || !isNight(simulation.nowMs)) return null;
+      return { kind: "wait", untilMs: simulation.wallMs + NIGHT.toMs - simulation.nowMs + 1, reason: "Night." };
+    },
+    left: ({ messageId }) => add(worldOf().left, messageId),
+    returned: ({ messageId }) => add(worldOf().returned, messageId),
+  };
+}
+
+function add(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+/** What must hold at each moment. */
+function watch(world: World, effect: SenderEffect): void {
+  const { simulation } = world;
+  if (effect.kind === "blocked") return world.watch.blocked(effect);
+  if (effect.kind === "unblocked") return world.watch.unblocked(effect);
+  if (effect.kind === "rate") {
+    const { messagesPerSecond } = effect;
+    assert.ok(messagesPerSecond >= Math.min(1, world.perSecond) && messagesPerSecond <= world.perSecond);
+    world.slowest = Math.min(world.slowest, messagesPerSecond);
+  }
+  const isBack = effect.kind === "returned" || effect.kind === "finish";
+  if (isBack && isMisrouting(effect.errorCode)) world.watch.misrouted(effect.messageId);
+  if (effect.kind !== "dispatch") return;
+  const message = simulation.messages.get(effect.messageId);
+  assert.ok(message);
+  const { campaignNumber, phoneNumber } = message.dispatch;
+  const { templateKey, lane, quietHours } = simulation.settingsOf(campaignNumber);
+  world.watch.dispatched(effect.messageId, { templateKey, region: regionOf(phoneNumber) }, simulation.wallMs);
+  assert.ok(lane !== "marketing" || !world.stopped.has(phoneNumber), "marketing to somebody who said stop");
+  assert.ok(quietHours === null || !isNight(simulation.nowMs), "a message in the night");
+}
+
 /** Bursts of events, pauses and resumptions, changes of settings and deletions over three minutes. */
 function plan(world: World): void {
   const { random, simulation, campaigns } = world;
+  for (let stops = Math.floor(random() * 5); stops > 0; stops--)
+    simulation.at(random() * 60_000, () => world.stopped.add(`+1415${Math.floor(random() * 50)}`));
+  if (random() < 0.2) simulation.at(random() * 150_000, () => simulation.give({ kind: "tokenChanged" }));
+  if (random() < 0.2) {
+    const scope = pick(random, ["token", "account", "template", "number"] as const);
+    const elsewhere = { kind: "blockedElsewhere", scope, errorCode: 190, reason: "Simulated." } as const;
+    simulation.at(random() * 150_000, () => simulation.give(elsewhere));
+  }
   for (const { campaignNumber } of campaigns) {
     for (let bursts = 1 + Math.floor(random() * 4); bursts > 0; bursts--) {
       const size = Math.floor(random() * random() * 300);
@@ -155,35 +259,9 @@ function changeCampaign(world: World, campaignNumber: number): void {
     return;
   }
   const settings = simulation.settingsOf(campaignNumber);
-  const { lane, messagesPerSecond, weight } = randomCampaign(random, campaignNumber);
-  simulation.campaign({ ...settings, lane, messagesPerSecond, weight, isPaused: random() < 0.4 });
-}
-
-function answerOf(world: World, atMs: number): Answer {
-  const { random } = world;
-  const wayThereMs = 20 + random() * world.spreadMs;
-  const thinkingMs = random() < 0.05 ? random() * 2000 : 10 + random() * 30;
-  const isIll = atMs < 150_000 && random() < world.faultRate;
-  const verdict = isIll ? faultOf(random) : ACCEPTED;
-  const isTaken = verdict.kind === "accepted" || (verdict.kind === "unknown" && random() < 0.5);
-  // Only what was taken is ever proved; a lost answer's webhook may come after a resend, or never.
-  const isProved = isTaken && random() < (verdict.kind === "unknown" ? 0.7 : 0.2);
-  return { verdict, isTaken, provedAfterMs: isProved ? random() * 5000 : null, wayThereMs, thinkingMs };
-}
-
-const ACCEPTED: Verdict = { kind: "accepted", wamid: "wamid.1", isHeld: false };
-
-function faultOf(random: () => number): Verdict {
-  const reason = "Simulated.";
-  const chance = random();
-  if (chance < 0.1) return { kind: "rejected", errorCode: random() < 0.5 ? 131_026 : null, reason };
-  if (chance < 0.25)
-    return { kind: "throttled", scope: "number", errorCode: 130_429, reason, retryAfterMs: pick(random, [null, 700]) };
-  if (chance < 0.4) return { kind: "throttled", scope: "pair", errorCode: 131_056, reason, retryAfterMs: null };
-  if (chance < 0.7) return { kind: "transient", errorCode: 131_016, reason };
-  if (chance < 0.72) return { kind: "blocked", scope: "token", errorCode: 190, reason };
-  if (chance < 0.76) return { kind: "blocked", scope: "template", errorCode: 132_015, reason };
-  return { kind: "unknown", reason };
+  const { lane, category, templateKey, messagesPerSecond, weight } = randomCampaign(random, campaignNumber);
+  const isPaused = random() < 0.4;
+  simulation.campaign({ ...settings, lane, category, templateKey, messagesPerSecond, weight, isPaused });
 }
 
 function check(world: World): void {
@@ -198,7 +276,10 @@ function check(world: World): void {
     busiest.count <= world.perSecond,
     `${busiest.count} arrivals in the second from ${busiest.fromMs}, of ${world.perSecond}`,
   );
-  for (const message of simulation.messages.values()) checkMessage(world, message);
+  for (const message of simulation.messages.values()) {
+    checkMessage(world, message);
+    checkRules(world, message);
+  }
   checkOrder(world);
 }
 
@@ -215,11 +296,26 @@ function checkMessage(world: World, message: SimulatedMessage): void {
   }
 }
 
+/** The rules were told of each departure, and of each that certainly came to nothing. */
+function checkRules(world: World, message: SimulatedMessage): void {
+  const { messageId } = message.dispatch;
+  const returned = world.returned.get(messageId) ?? 0;
+  assert.equal(world.left.get(messageId) ?? 0, message.dispatches);
+  assert.ok(returned <= message.dispatches - message.taken, `${messageId} was taken and counts as returned`);
+  const isInFlightWhenProved = message.status === "proved" ? 1 : 0;
+  const kept = message.dispatches - returned;
+  assert.ok(kept <= message.taken + message.unknown + isInFlightWhenProved, `${messageId} did not count as returned`);
+}
+
 function happenings(world: World): string[] {
   const happened = [...world.removed].map(() => "campaign removed");
+  for (const [what, count] of world.watch.counts) for (let each = 0; each < count; each++) happened.push(what);
+  if (world.slowest < world.perSecond) happened.push("slowed down");
   for (const message of world.simulation.messages.values()) {
     happened.push(`ended ${message.status}`);
     if (message.wasParked) happened.push("was parked");
+    if (message.route === "marketing_messages" && message.taken > 0) happened.push("took the other door");
+    if (message.route === "marketing_messages" && message.status === "failed") happened.push("nobody's door");
     if (message.dispatches > 1) happened.push("was dispatched twice");
     if (message.taken > 1) happened.push("was taken twice");
   }
@@ -236,10 +332,4 @@ function checkOrder(world: World): void {
     assert.ok(message.firstDispatch > before, `${message.dispatch.messageId} overtook an earlier message`);
     latest.set(campaignNumber, message.firstDispatch);
   }
-}
-
-function pick<Choice>(random: () => number, choices: readonly Choice[]): Choice {
-  const choice = choices[Math.floor(random() * choices.length)];
-  assert.ok(choice !== undefined);
-  return choice;
 }

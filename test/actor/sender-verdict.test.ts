@@ -34,6 +34,53 @@ test("the eighth transient failure is the last", () => {
   assert.equal(effects[0]?.kind === "finish" && effects[0].status, "failed");
 });
 
+test("an error that says how often it is worth trying is obeyed", () => {
+  const desk = new Desk();
+  const verdict: Verdict = { ...TRANSIENT, attemptsMax: 3 };
+  assert.equal(desk.send(verdict, { attempts: 1 }).effects[0]?.kind, "park");
+  const [end] = desk.send(verdict, { attempts: 2 }).effects;
+  assert.ok(end?.kind === "finish" && end.status === "failed");
+  assert.match(end.reason, /Given up after 3 attempts/);
+});
+
+test("an error that says how long to wait is obeyed, with some spread", () => {
+  const desk = new Desk();
+  const [parked] = desk.send({ ...TRANSIENT, waitMs: 600_000 }).effects;
+  assert.ok(parked?.kind === "park" && parked.dueAtMs === EPOCH_MS + desk.nowMs + 600_500);
+});
+
+test("an error that says to wait for longer than the message lives ends it as expired", () => {
+  const desk = new Desk({}, { timeToLiveMs: 60_000 });
+  const [end] = desk.send({ ...TRANSIENT, waitMs: 60_000 }).effects;
+  assert.ok(end?.kind === "finish" && end.status === "expired");
+});
+
+test("a replay has all its attempts again", () => {
+  const desk = new Desk();
+  const attemptsBefore = 8;
+  const first = desk.dispatch({ attempts: 8, attemptsBefore });
+  desk.give({ kind: "due", dispatch: first, status: "queued" });
+  assert.deepEqual(desk.tick(), [first.messageId]);
+  const [parked] = desk.answer(first.messageId, TRANSIENT, 9);
+  assert.ok(parked?.kind === "park" && parked.attempts === 9);
+  assert.equal(parked.dueAtMs, EPOCH_MS + desk.nowMs + 500);
+  const last = desk.dispatch({ attempts: 15, attemptsBefore });
+  desk.give({ kind: "due", dispatch: last, status: "retrying" });
+  desk.tick();
+  const [end] = desk.answer(last.messageId, TRANSIENT, 16);
+  assert.ok(end?.kind === "finish" && end.status === "failed");
+  assert.match(end.reason, /Given up after 8 attempts/);
+});
+
+test("an uncertain replay counts its own attempts", () => {
+  const desk = new Desk();
+  const again = desk.dispatch({ attempts: 9, attemptsBefore: 8 });
+  desk.give({ kind: "due", dispatch: again, status: "uncertain" });
+  assert.deepEqual(desk.tick(), [again.messageId]);
+  const [end] = desk.give({ kind: "due", dispatch: desk.dispatch({ attempts: 9 }), status: "uncertain" });
+  assert.ok(end?.kind === "finish" && end.status === "failed");
+});
+
 test("a retry that would come after the time to live ends the message as expired", () => {
   const desk = new Desk({}, { timeToLiveMs: 400 });
   const { effects } = desk.send(TRANSIENT);
@@ -125,9 +172,9 @@ test("a probe without an answer says nothing: another follows after 30 s", () =>
 
 test("a blocked template holds its campaign, not the others", () => {
   const desk = new Desk();
-  desk.give({ kind: "campaign", settings: { ...CAMPAIGN, campaignNumber: 2 } });
+  desk.give({ kind: "campaign", settings: { ...CAMPAIGN, campaignNumber: 2, templateKey: "another" } });
   const { messageId, effects } = desk.send(blocked("template"));
-  assert.ok(effects[0]?.kind === "blocked" && effects[0].campaignNumber === 1);
+  assert.ok(effects[0]?.kind === "blocked" && effects[0].subject === CAMPAIGN.templateKey);
   const other = desk.offer({ campaignNumber: 2 });
   assert.deepEqual(desk.tick(), [other]);
   desk.nowMs += 30_000;
@@ -143,7 +190,7 @@ test("an unknown outcome waits, and the campaign decides: resend", () => {
   const dispatch = { ...desk.dispatch(), messageId, attempts: 1 };
   desk.give({ kind: "due", dispatch, status: "uncertain" });
   const [again] = desk.give({ kind: "tick" });
-  assert.deepEqual(again, { kind: "dispatch", messageId, attempt: 2 });
+  assert.deepEqual(again, { kind: "dispatch", messageId, attempt: 2, route: "messages" });
 });
 
 test("an unknown outcome waits, and the campaign decides: fail", () => {

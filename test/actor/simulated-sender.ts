@@ -14,11 +14,13 @@ import type {
   SenderEffect,
   SenderInput,
   SenderSettings,
+  SendRules,
 } from "../../engine/actor/sender-actor.ts";
 import { Timetable } from "../../engine/actor/timetable.ts";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { MessageId } from "../../engine/message/ids.ts";
-import type { Verdict } from "../../engine/message/verdict.ts";
+import type { SendRoute, Verdict } from "../../engine/message/verdict.ts";
+import { NO_RULES } from "./desk.ts";
 
 /** What Meta makes of one request. */
 export interface Answer {
@@ -34,9 +36,11 @@ export interface Answer {
 export interface SimulatedMessage {
   readonly dispatch: Dispatch;
   /** What the ledger knows. */
-  status: "disk" | "mailbox" | "inFlight" | "parked" | "accepted" | "proved" | "failed" | "expired";
+  status: "disk" | "mailbox" | "inFlight" | "parked" | "accepted" | "proved" | "failed" | "expired" | "suppressed";
   parkedAs: "queued" | "retrying" | "uncertain";
   attempts: number;
+  /** Of the last dispatch. */
+  route: SendRoute;
   dispatches: number;
   /** Times Meta took it. */
   taken: number;
@@ -55,6 +59,12 @@ export interface SimulationOptions {
   answer(message: SimulatedMessage, arrivalMs: number): Answer;
   /** Between a decision and its departure. Default 0. */
   readonly commitMs?: () => number;
+  /** Default: nothing is refused. */
+  readonly rules?: SendRules;
+  /** Default: of no country. */
+  readonly regionOf?: (phoneNumber: string) => string;
+  /** Sees each effect before it is performed. */
+  readonly watch?: (effect: SenderEffect) => void;
   /** Rounds only when the actor asked for one, instead of after each input. Default false. */
   readonly obeysWakesOnly?: boolean;
 }
@@ -86,7 +96,8 @@ export class SimulatedSender {
 
   constructor(options: SimulationOptions) {
     this.#options = options;
-    this.#sender = createSender(options.settings, this.#now(), options.random);
+    const { settings, random, rules, regionOf } = options;
+    this.#sender = createSender(settings, this.#now(), random, rules ?? NO_RULES, regionOf ?? ((): string => ""));
   }
 
   campaign(settings: CampaignSettings): void {
@@ -111,6 +122,7 @@ export class SimulatedSender {
       status: "disk",
       parkedAs: "queued",
       attempts: 0,
+      route: "messages",
       dispatches: 0,
       taken: 0,
       unknown: 0,
@@ -152,6 +164,11 @@ export class SimulatedSender {
     return [...this.messages.values()].filter(({ endedAtMs }) => endedAtMs === 0);
   }
 
+  /** Epoch. */
+  get wallMs(): number {
+    return this.#now().wallMs;
+  }
+
   #now(): Now {
     return { wallMs: EPOCH_MS + Math.floor(this.nowMs), monotonicMs: this.nowMs };
   }
@@ -179,12 +196,14 @@ export class SimulatedSender {
 
   #perform(effect: SenderEffect): void {
     if (this.keepsEffects) this.effects.push(effect);
+    this.#options.watch?.(effect);
     switch (effect.kind) {
       case "wake":
         this.#wakeAt(Math.max(this.nowMs, effect.atMonotonicMs));
         return;
       case "blocked":
       case "unblocked":
+      case "rate":
         return;
       case "room":
         // Offering from inside a step would be a step in a step: a thread does it after the round.
@@ -209,6 +228,7 @@ export class SimulatedSender {
         assert.equal(this.settingsOf(message.dispatch.campaignNumber).isPaused, false, "a paused campaign dispatches");
         message.status = "inFlight";
         message.dispatches++;
+        message.route = effect.route;
         if (message.firstDispatch < 0) message.firstDispatch = this.#firstDispatches++;
         this.dispatched.push(effect.messageId);
         this.#intents.push(message);
@@ -234,7 +254,7 @@ export class SimulatedSender {
     }
   }
 
-  #end(message: SimulatedMessage, status: "accepted" | "proved" | "failed" | "expired"): void {
+  #end(message: SimulatedMessage, status: SimulatedMessage["status"]): void {
     message.status = status;
     message.endedAtMs = this.nowMs;
   }
