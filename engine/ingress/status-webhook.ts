@@ -1,7 +1,8 @@
 // What Meta tells us: the verification challenge when an operator enters our URL there, and notifications signed over
-// their raw bytes. 200 means that every status in the call is durable; anything else makes Meta send it again, for up
-// to seven days. Statuses merge by rank, so a call that comes twice changes nothing.
+// their raw bytes. 200 means that every status and every opt-out in the call is durable; anything else makes Meta send
+// it again, for up to seven days. Statuses merge by rank and opt-outs by time, so a call that comes twice changes nothing.
 
+import type { ConsentSignal, KnownPerson } from "../message/consent-signal.ts";
 import type { StatusUpdate } from "../message/status-update.ts";
 import { decodeMessageId } from "../message/ids.ts";
 import { problem, type HttpReply, type HttpRequest, type HttpResponse, type Route } from "../runtime/http.ts";
@@ -13,7 +14,14 @@ export interface WebhookNotification {
   readonly updates: readonly StatusUpdate[];
   /** Statuses of messages that are not ours. */
   readonly unmatched: number;
-  readonly notifications: readonly { readonly field: string; readonly value: unknown }[];
+  readonly notifications: readonly {
+    readonly field: string;
+    readonly value: unknown;
+    /** Whom it is about. */
+    readonly accountId: string;
+  }[];
+  readonly consents: readonly ConsentSignal[];
+  readonly people: readonly KnownPerson[];
 }
 
 export interface WhatsAppWebhookDeps {
@@ -23,6 +31,8 @@ export interface WhatsAppWebhookDeps {
   verifyToken(): string;
   parse(text: string): WebhookNotification | { readonly kind: "malformed" };
   readonly commit: Pick<GroupCommit, "hasRoom" | "submitUpdates">;
+  /** Resolves once what people said about marketing is durable; rejects when it could not be stored. */
+  hearConsents(consents: readonly ConsentSignal[], people: readonly KnownPerson[]): Promise<void>;
   /** A signed call is durable. */
   onNotification(notification: WebhookNotification): void;
   onRefused(code: string): void;
@@ -75,8 +85,30 @@ function take(deps: WhatsAppWebhookDeps, request: HttpRequest, reply: HttpReply)
   });
 }
 
+/** `done` once, when the statuses and the opt-outs settled. */
+function store(deps: WhatsAppWebhookDeps, notification: WebhookNotification, done: (isStored: boolean) => void): void {
+  const { updates, consents, people } = notification;
+  let missing = 2;
+  let isStored = true;
+  const settle = (isPartStored: boolean): void => {
+    isStored &&= isPartStored;
+    missing--;
+    if (missing === 0) done(isStored);
+  };
+  storeUpdates(deps, updates, settle);
+  if (consents.length === 0 && people.length === 0) return settle(true);
+  deps.hearConsents(consents, people).then(
+    () => settle(true),
+    () => settle(false),
+  );
+}
+
 /** One submission a partition; `done` once, when all of them settled. */
-function store(deps: WhatsAppWebhookDeps, { updates }: WebhookNotification, done: (isStored: boolean) => void): void {
+function storeUpdates(
+  deps: WhatsAppWebhookDeps,
+  updates: readonly StatusUpdate[],
+  done: (isStored: boolean) => void,
+): void {
   if (updates.length === 0) return done(true);
   if (!deps.commit.hasRoom(updates.length)) return done(false);
   const byPartition = groupByPartition(updates);
@@ -106,5 +138,5 @@ function groupByPartition(updates: readonly StatusUpdate[]): ReadonlyMap<number,
 function unstored(deps: WhatsAppWebhookDeps): HttpResponse {
   const { least, spread } = RETRY_AFTER_SECONDS;
   const seconds = least + Math.floor(deps.random() * spread);
-  return overloaded("The statuses could not be stored; send them again.", seconds);
+  return overloaded("The call could not be stored; send it again.", seconds);
 }

@@ -1,10 +1,14 @@
-// A webhook body of WhatsApp, sorted: status updates of our messages, how many were of others, and everything that is
-// not a status (incoming messages, template, account and number news). Shapes differ between versions and even
-// between Meta's own samples, so a field that is missing or odd never costs the rest of the body.
+// A webhook body of WhatsApp, sorted: status updates of our messages, how many were of others, what people said about
+// marketing (consent-signals.ts), and everything that is not a status (incoming messages, template, account and number
+// news). Shapes differ between versions and even between Meta's own samples, so a field that is missing or odd never
+// costs the rest of the body.
 
 import { readCallbackData } from "./callback-data.ts";
 import type { CallbackData } from "./callback-data.ts";
+import type { ConsentSignal, ConsentWordOf, KnownPerson } from "../message/consent-signal.ts";
 import type { DeliveryStatus, StatusUpdate } from "../message/status-update.ts";
+import { failedSignal, knownPeople, spokenSignals } from "./consent-signals.ts";
+import { epochMsOf } from "./epoch-seconds.ts";
 import { reasonOf } from "./error-catalogue.ts";
 import { asInteger, asList, asObject, asText, parseForeignJson } from "./foreign-json.ts";
 import type { ForeignObject } from "./foreign-json.ts";
@@ -14,6 +18,9 @@ export interface Notification {
   /** Statuses that are not of a message of ours, or of a kind that says nothing about delivery. */
   readonly unmatched: number;
   readonly notifications: readonly OtherNotification[];
+  readonly consents: readonly ConsentSignal[];
+  /** Whose number and user id came together, each once. */
+  readonly people: readonly KnownPerson[];
 }
 
 export interface OtherNotification {
@@ -21,6 +28,8 @@ export interface OtherNotification {
   readonly field: string;
   /** As it came; ids beyond 2^53 are text. */
   readonly value: unknown;
+  /** The WhatsApp Business account, or the business, that it is about; empty: not said. */
+  readonly accountId: string;
 }
 
 /** `played` is what a voice message becomes instead of `read`. */
@@ -32,15 +41,17 @@ const STATUSES: ReadonlyMap<string, DeliveryStatus> = new Map([
   ["failed", "failed"],
 ]);
 
-/** 9999-12-31: a later time cannot be written in ISO 8601 with four digits of year. */
-const EPOCH_SECONDS_MAX = 253_402_300_799;
-
-/** @returns malformed for anything but a JSON object with a list `entry`. */
-export function parseNotification(text: string): Notification | { readonly kind: "malformed" } {
+/**
+ * @param wordOf which texts and buttons are about marketing.
+ * @returns malformed for anything but a JSON object with a list `entry`.
+ */
+export function parseNotification(text: string, wordOf: ConsentWordOf): Notification | { readonly kind: "malformed" } {
   const body = asObject(parseForeignJson(text));
   if (body === null || !Array.isArray(body["entry"])) return { kind: "malformed" };
   const updates: StatusUpdate[] = [];
   const notifications: OtherNotification[] = [];
+  const consents: ConsentSignal[] = [];
+  const people = new Map<string, KnownPerson>();
   let unmatched = 0;
   for (const entry of asList(body["entry"])) {
     for (const change of asList(asObject(entry)?.["changes"])) {
@@ -49,12 +60,18 @@ export function parseNotification(text: string): Notification | { readonly kind:
         const update = updateOf(status);
         if (update === null) unmatched++;
         else updates.push(update);
+        const signal = failedSignal(asObject(status), update);
+        if (signal !== null) consents.push(signal);
+      }
+      if (value !== null) {
+        for (const signal of spokenSignals(value, wordOf)) consents.push(signal);
+        for (const person of knownPeople(value)) people.set(person.userId, person);
       }
       const other = otherThanStatuses(asObject(change), value);
-      if (other !== null) notifications.push(other);
+      if (other !== null) notifications.push({ ...other, accountId: asText(asObject(entry)?.["id"]) });
     }
   }
-  return { updates, unmatched, notifications };
+  return { updates, unmatched, notifications, consents, people: [...people.values()] };
 }
 
 function updateOf(value: unknown): StatusUpdate | null {
@@ -76,9 +93,7 @@ function updateOf(value: unknown): StatusUpdate | null {
 
 /** A status without a usable time still counts: it is then dated to the message's acceptance. */
 function timeOf(status: ForeignObject, callback: CallbackData): number {
-  const seconds = asInteger(status["timestamp"]);
-  const isUsable = seconds !== null && seconds > 0 && seconds <= EPOCH_SECONDS_MAX;
-  return isUsable ? seconds * 1000 : callback.address.acceptedAtMs;
+  return epochMsOf(status["timestamp"]) ?? callback.address.acceptedAtMs;
 }
 
 function errorOf(status: ForeignObject, word: DeliveryStatus): Pick<StatusUpdate, "errorCode" | "errorReason"> {
@@ -97,7 +112,10 @@ function errorOf(status: ForeignObject, word: DeliveryStatus): Pick<StatusUpdate
 }
 
 /** @returns null when the change holds statuses and nothing else. */
-function otherThanStatuses(change: ForeignObject | null, value: ForeignObject | null): OtherNotification | null {
+function otherThanStatuses(
+  change: ForeignObject | null,
+  value: ForeignObject | null,
+): Omit<OtherNotification, "accountId"> | null {
   if (change === null || value === null) return null;
   const hasMore = "messages" in value || "errors" in value;
   if ("statuses" in value && !hasMore) return null;

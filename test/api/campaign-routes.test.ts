@@ -36,6 +36,7 @@ test("a campaign is created with 201, replaced with 200, and shown with its defa
     ...definitionOf("order-confirmation"),
     source: "api",
     faults: [],
+    parked: null,
     triggerPath: `${PATH}/trigger`,
     hookPath: null,
   });
@@ -228,8 +229,10 @@ test("the figures say what waits, how well it went and when the backlog is gone"
         failed: 10,
       },
       byError: { "131026": 10 },
+      doubleSends: 0,
     },
     oldestWaitingAtMs: NOW_MS - 12_400,
+    delayed: 8,
     perSecond: { accepted: 0, dispatched: 8, settled: 7 },
     ackMs: { p50: 2, p99: 9 },
   };
@@ -242,11 +245,12 @@ test("the figures say what waits, how well it went and when the backlog is gone"
     status: "active",
     accepted: 100,
     byError: { "131026": 10 },
+    doubleSends: 0,
     successRate: 0.8333,
     requests: { accepted: 0, refused: 0 },
     waiting: 40,
     oldestWaitingSeconds: 12,
-    drainSeconds: 5,
+    drainSeconds: 4,
     perSecond: { accepted: 0, dispatched: 8, settled: 7 },
     ackMs: { p50: 2, p99: 9 },
     responseMs: { p50: null, p99: null },
@@ -263,7 +267,7 @@ async function drainSeconds(more: Readonly<Record<string, unknown>>, queued: num
   const engine = engineWithCampaign(more);
   engine.figures = {
     ...engine.figures,
-    counters: { accepted: queued, byStatus: { queued }, byError: {} },
+    counters: { accepted: queued, byStatus: { queued }, byError: {}, doubleSends: 0 },
   };
   return (await ask(engine, "GET", `${PATH}/stats`)).body.drainSeconds;
 }

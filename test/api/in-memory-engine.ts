@@ -9,12 +9,15 @@ import type {
   MessageArchive,
   OperatorsApiDeps,
   ReplayQuery,
+  SenderView,
 } from "../../engine/api/operators-api-deps.ts";
+import { OptOutBook } from "../../engine/consent/opt-out-book.ts";
 import type { CampaignDefinition } from "../../engine/message/campaign.ts";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { MessageRecord } from "../../engine/message/message-record.ts";
 import { checkCampaign } from "../../engine/runtime/campaign-definition.ts";
 import { problem, type HttpReply, type HttpRequest, type HttpResponse, type Route } from "../../engine/runtime/http.ts";
+import { MemoryOptOuts } from "../consent/memory-opt-outs.ts";
 
 export const NOW_MS: number = Date.UTC(2026, 10, 23, 12);
 
@@ -30,15 +33,34 @@ export class InMemoryEngine {
   readonly searches: Parameters<MessageArchive["search"]>[0][] = [];
   readonly brokenExports: unknown[] = [];
   figures: CampaignFigures = {
-    counters: { accepted: 0, byStatus: {}, byError: {} },
+    counters: { accepted: 0, byStatus: {}, byError: {}, doubleSends: 0 },
     requests: { accepted: 0, refused: 0 },
     oldestWaitingAtMs: null,
+    delayed: 0,
     perSecond: { accepted: 0, dispatched: 0, settled: 0 },
     dispatchPerSecondMax: 80,
     ackMs: null,
     responseMs: null,
   };
+  senders: readonly SenderView[] = [
+    {
+      id: "main",
+      phoneNumberId: "1",
+      wabaId: "2",
+      portfolio: "2",
+      messagesPerSecond: 80,
+      rate: { configured: "auto", granted: 80, now: 80 },
+      pairLimit: { periodSeconds: 6, burst: 45 },
+      dailyRecipients: 2000,
+      recipients: { used: 7, limit: 2000, allowance: 2000, freesAt: null, runsOutAt: null },
+      standing: null,
+      blocks: [],
+      blocked: null,
+      templates: 3,
+    },
+  ];
   isReady = true;
+  optOuts: OptOutBook = optOutBook();
   /** Chunks of the export; an error in their place breaks it off there. */
   csv: (string | Error)[] = ["message_id,status\r\n"];
   readonly routes: readonly Route[] = createOperatorsApi(this.#deps());
@@ -49,19 +71,15 @@ export class InMemoryEngine {
       campaigns: this.#campaigns(),
       keys: this.#keys(),
       messages: this.#messages(),
+      optOuts: {
+        find: (phone) => this.optOuts.find(phone),
+        page: (query) => this.optOuts.page(query),
+        add: (items) => this.optOuts.add(items),
+        remove: (phone) => this.optOuts.remove(phone),
+      },
       stats: () => this.figures,
-      senders: () => [
-        {
-          id: "main",
-          phoneNumberId: "1",
-          wabaId: "2",
-          messagesPerSecond: 80,
-          pairLimit: { periodSeconds: 6, burst: 45 },
-          dailyRecipients: 2000,
-          blocked: null,
-          templates: 3,
-        },
-      ],
+      senders: () => this.senders,
+      unknownErrorCodes: () => ({ "131999": 2 }),
       cluster: () => ({ driver: "embedded", node: null, nodes: [], partitions: [] }),
       readiness: () => ({
         isReady: this.isReady,
@@ -152,6 +170,11 @@ export class InMemoryEngine {
   }
 }
 
+export function optOutBook(): OptOutBook {
+  const unknown = { phoneOf: () => null, onNobody: () => undefined };
+  return new OptOutBook({ store: new MemoryOptOuts(), ...unknown, clock: { nowMs: () => NOW_MS } });
+}
+
 /** A definition as the API takes it, with every default left out. */
 export function campaignBody(id: string, more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return {
@@ -178,7 +201,16 @@ export function definitionOf(id: string, more: Readonly<Record<string, unknown>>
 }
 
 export function entryOf(definition: CampaignDefinition, source: "file" | "api" = "api"): CampaignEntry {
-  return { definition, number: 1, partition: 0, source, faults: [], urlToken: "t0k3n" };
+  return {
+    definition,
+    number: 1,
+    partition: 0,
+    source,
+    faults: [],
+    parking: null,
+    takesEvents: true,
+    urlToken: "t0k3n",
+  };
 }
 
 export function recordOf(sequence: number, more: Partial<MessageRecord> = {}): MessageRecord {
@@ -210,6 +242,10 @@ export function recordOf(sequence: number, more: Partial<MessageRecord> = {}): M
     failedAtMs: 0,
     pricingCategory: "utility",
     dueAtMs: 0,
+    sendAtMs: 0,
+    waitKey: "",
+    pricingAtMs: 0,
+    closedAttempts: 0,
     timeline: [{ atMs: acceptedAtMs, status: "queued", attempt: 0, errorCode: null, detail: "" }],
     ...more,
   };

@@ -4,6 +4,7 @@ import { after, afterEach, test } from "node:test";
 
 import { createGroupCommit, type CommitBatch } from "../../engine/ingress/group-commit.ts";
 import { createWhatsAppWebhookRoutes, type WebhookNotification } from "../../engine/ingress/status-webhook.ts";
+import type { ConsentSignal } from "../../engine/message/consent-signal.ts";
 import { decodeEnvelope } from "../../engine/message/envelope.ts";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { StatusUpdate } from "../../engine/message/status-update.ts";
@@ -12,12 +13,19 @@ import { deferred, memoryLog, startServer } from "./server-kit.ts";
 const batches: CommitBatch[] = [];
 const notified: WebhookNotification[] = [];
 const refused: string[] = [];
-const state = { secrets: ["app-secret", "old-secret"], verifyToken: "verify-me", failure: null as Error | null };
+const heard: (readonly ConsentSignal[])[] = [];
+const state = {
+  secrets: ["app-secret", "old-secret"],
+  verifyToken: "verify-me",
+  failure: null as Error | null,
+  consentFailure: null as Error | null,
+};
 let gate = Promise.resolve();
+let consentGate = Promise.resolve();
 
 function notificationOf(text: string): WebhookNotification {
-  const notification: WebhookNotification = JSON.parse(text);
-  return notification;
+  const notification: Partial<WebhookNotification> = JSON.parse(text);
+  return { updates: [], unmatched: 0, notifications: [], consents: [], people: [], ...notification };
 }
 
 const log = memoryLog();
@@ -35,6 +43,11 @@ const routes = createWhatsAppWebhookRoutes({
     onFault: (error) => log.error("fault", { error }),
     waitingItemsMax: 2000,
   }),
+  hearConsents: async (consents) => {
+    await consentGate;
+    if (state.consentFailure !== null) throw state.consentFailure;
+    heard.push(consents);
+  },
   onNotification: (notification) => void notified.push(notification),
   onRefused: (code) => void refused.push(code),
   random: () => 0.5,
@@ -44,8 +57,9 @@ after(() => server.close());
 const URL = `${server.url}/webhooks/whatsapp`;
 
 afterEach(() => {
-  Object.assign(state, { secrets: ["app-secret", "old-secret"], verifyToken: "verify-me", failure: null });
-  for (const list of [batches, notified, refused]) list.length = 0;
+  Object.assign(state, { secrets: ["app-secret", "old-secret"], verifyToken: "verify-me" });
+  Object.assign(state, { failure: null, consentFailure: null });
+  for (const list of [batches, notified, refused, heard]) list.length = 0;
 });
 
 function update(partition: number, sequence = 1): StatusUpdate {
@@ -110,6 +124,38 @@ test("answers 200 only when the statuses are durable, each in its message's part
   assert.equal(notified.length, 1);
 });
 
+function stopOf(waId: string): ConsentSignal {
+  return { kind: "stop", waId, userId: "", messageId: null, source: "text", words: "STOP", atMs: 1 };
+}
+
+test("answers 200 only when the opt-outs are durable as well, also without a status beside them", async () => {
+  for (const updates of [[update(1)], []]) {
+    const opening = deferred();
+    consentGate = opening.promise;
+    const pending = post(JSON.stringify({ updates, consents: [stopOf("16505551234")] }));
+    const isUnderWay = (): boolean => server.inFlight() > 0 && batches.length >= updates.length;
+    while (!isUnderWay()) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([heard.length, notified.length], [0, 0]);
+    opening.resolve();
+    assert.equal((await pending).status, 200);
+    assert.deepEqual(heard.pop(), [stopOf("16505551234")]);
+    assert.equal(notified.splice(0).length, 1);
+    batches.length = 0;
+  }
+});
+
+test("503 when an opt-out cannot be stored, whatever became of the statuses", async () => {
+  state.consentFailure = new Error("disk full");
+  for (const updates of [[update(1)], []]) {
+    const response = await post(JSON.stringify({ updates, consents: [stopOf("16505551234")] }));
+    assert.deepEqual([response.status, response.headers.get("retry-after")], [503, "5"]);
+  }
+  state.consentFailure = null;
+  state.failure = new Error("disk full");
+  assert.equal((await post(JSON.stringify({ updates: [update(1)], consents: [stopOf("1650555")] }))).status, 503);
+  assert.deepEqual([notified.length, refused], [0, ["overloaded", "overloaded", "overloaded"]]);
+});
+
 test("takes a signature by either of two live secrets", async () => {
   const body = bodyOf([update(1)]);
   assert.equal((await post(body, sign(body, "old-secret"))).status, 200);
@@ -160,4 +206,7 @@ test("takes 1,000 statuses and 3 MB in one call, and no more bytes", async () =>
   const filler = 3 * 1024 * 1024 - bodyOf(updates, [""]).length;
   assert.equal((await post(bodyOf(updates, ["x".repeat(filler)]))).status, 200);
   assert.equal((await post(bodyOf(updates, ["x".repeat(filler + 1)]))).status, 413);
+  const consents = Array.from({ length: 500 }, (_, index) => stopOf(String(16_505_550_000 + index)));
+  assert.equal((await post(JSON.stringify({ updates: updates.slice(500), consents }))).status, 200);
+  assert.equal(heard.at(-1)?.length, 500);
 });

@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import * as fc from "fast-check";
 
+import type { ConsentKind, ConsentSignal } from "../../engine/message/consent-signal.ts";
 import { encodeMessageId } from "../../engine/message/ids.ts";
 import type { StatusUpdate } from "../../engine/message/status-update.ts";
 import { parseNotification } from "../../engine/whatsapp/notification.ts";
@@ -20,8 +21,15 @@ const MESSAGE_ID = encodeMessageId({
   sequence: 42,
 });
 
+const WORDS: ReadonlyMap<string, ConsentKind> = new Map([
+  ["STOP", "stop"],
+  ["Unsubscribe", "stop"],
+  ["START", "resume"],
+]);
+const wordOf = (words: string): ConsentKind | null => WORDS.get(words.trim()) ?? null;
+
 function parse(text: string): Notification {
-  const parsed = parseNotification(text);
+  const parsed = parseNotification(text, wordOf);
   assert.ok(!("kind" in parsed), "malformed");
   return parsed;
 }
@@ -152,11 +160,87 @@ test("a thousand statuses in many entries and changes keep their order", () => {
 
 test("whatever is not a status is handed on, also beside statuses", () => {
   const inbound = { messages: [{ from: "1", type: "text", text: { body: "STOP" } }] };
-  assert.deepEqual(parse(webhook(inbound)).notifications, [{ field: "messages", value: inbound }]);
+  assert.deepEqual(parse(webhook(inbound)).notifications, [{ field: "messages", value: inbound, accountId: "1" }]);
   const both = { statuses: [status()], errors: [{ code: 130_429 }] };
   const parsed = parse(webhook(both));
   assert.equal(parsed.updates.length, 1);
   assert.equal(parsed.notifications.length, 1);
+});
+
+function consentsOf(value: unknown, field = "messages"): readonly ConsentSignal[] {
+  return parse(webhook(value, field)).consents;
+}
+
+const SAID = { messageId: null, userId: "", waId: "16505551234", atMs: 1_795_000_001_000 };
+
+function said(message: object): object {
+  return { messages: [{ from: "16505551234", timestamp: "1795000001", ...message }] };
+}
+
+test("a typed stop word is an opt-out, any other text is not", () => {
+  const stop = said({ type: "text", text: { body: " STOP " } });
+  assert.deepEqual(consentsOf(stop), [{ ...SAID, kind: "stop", source: "text", words: "STOP" }]);
+  const start = said({ type: "text", text: { body: "START" } });
+  assert.deepEqual(consentsOf(start), [{ ...SAID, kind: "resume", source: "text", words: "START" }]);
+  assert.deepEqual(consentsOf(said({ type: "text", text: { body: "Does it come in blue?" } })), []);
+  assert.equal(parse(webhook(stop)).notifications.length, 1, "it is handed on as well");
+});
+
+test("a button counts by what it shows and by its payload", () => {
+  const signal = { ...SAID, kind: "stop", source: "button" };
+  const byText = said({ type: "button", button: { payload: "p1", text: "Unsubscribe" } });
+  assert.deepEqual(consentsOf(byText), [{ ...signal, words: "Unsubscribe" }]);
+  const byPayload = said({ type: "button", button: { payload: "STOP", text: "Genug davon" } });
+  assert.deepEqual(consentsOf(byPayload), [{ ...signal, words: "STOP" }]);
+  const interactive = { type: "button_reply", button_reply: { id: "x", title: "Unsubscribe" } };
+  assert.deepEqual(consentsOf(said({ type: "interactive", interactive })), [{ ...signal, words: "Unsubscribe" }]);
+  const list = { type: "list_reply", list_reply: { id: "STOP", title: "No more" } };
+  assert.deepEqual(consentsOf(said({ type: "interactive", interactive: list })), [{ ...signal, words: "STOP" }]);
+});
+
+function preference(fields: Readonly<Record<string, unknown>>): object {
+  const told = { wa_id: "16505551234", category: "marketing_messages", value: "stop", timestamp: 1_795_000_001 };
+  return { user_preferences: [{ ...told, ...fields }] };
+}
+
+test("WhatsApp's own switch counts both ways, with its time as a number", () => {
+  const signal = { ...SAID, source: "preference", words: "" };
+  assert.deepEqual(consentsOf(preference({}), "user_preferences"), [{ ...signal, kind: "stop" }]);
+  for (const value of ["resume", "signup"]) {
+    assert.deepEqual(consentsOf(preference({ value }), "user_preferences"), [{ ...signal, kind: "resume" }]);
+  }
+  for (const odd of [{ category: "calls" }, { value: "later" }, { value: 7 }, { wa_id: "nobody" }]) {
+    assert.deepEqual(consentsOf(preference(odd), "user_preferences"), [], JSON.stringify(odd));
+  }
+  const contacts = { ...preference({ wa_id: undefined }), contacts: [{ wa_id: "16505551234" }] };
+  assert.deepEqual(consentsOf(contacts, "user_preferences"), [{ ...signal, kind: "stop" }]);
+});
+
+test("a person without a number is known by the user id", () => {
+  const value = { messages: [{ from_user_id: "US.1349", timestamp: "1795000001", text: { body: "STOP" } }] };
+  const signal = { ...SAID, waId: "", userId: "US.1349", kind: "stop", source: "text", words: "STOP" };
+  assert.deepEqual(consentsOf(value), [signal]);
+  const both = { contacts: [{ wa_id: "16505551234", user_id: "US.1349" }], ...said({ from_user_id: "US.1349" }) };
+  assert.deepEqual(parse(webhook(both)).people, [{ waId: "16505551234", userId: "US.1349" }]);
+  const told = status({ recipient_user_id: "US.7" });
+  assert.deepEqual(parse(webhook({ statuses: [told] })).people, [{ waId: "16505551234", userId: "US.7" }]);
+});
+
+test("a send refused because its recipient stopped marketing is an opt-out, also of another program's message", () => {
+  const errors = [{ code: 131_050, title: "stopped" }];
+  const refused = status({ status: "failed", errors, recipient_id: undefined });
+  const signal = { ...SAID, kind: "stop", source: "131050", words: "" };
+  assert.deepEqual(consentsOf({ statuses: [refused] }), [{ ...signal, waId: "", messageId: MESSAGE_ID }]);
+  const foreign = status({ status: "failed", errors, biz_opaque_callback_data: undefined });
+  assert.deepEqual(consentsOf({ statuses: [foreign] }), [signal]);
+  assert.deepEqual(consentsOf({ statuses: [status({ status: "delivered", errors })] }), []);
+  assert.deepEqual(consentsOf({ statuses: [status({ status: "failed", errors: [{ code: 131_049 }] })] }), []);
+});
+
+test("a time that cannot be read is none", () => {
+  for (const timestamp of [undefined, "soon", -1, 1.5, {}]) {
+    assert.equal(consentsOf(preference({ timestamp }), "user_preferences")[0]?.atMs, 0, String(timestamp));
+  }
 });
 
 test("a quality change is known by its keys, not by its field", () => {
@@ -206,13 +290,29 @@ test("anything but an object with entries is malformed", () => {
     "\u0000",
     '{"entry":[}',
   ]) {
-    assert.deepEqual(parseNotification(text), { kind: "malformed" }, text);
+    assert.deepEqual(parseNotification(text, wordOf), { kind: "malformed" }, text);
   }
 });
 
 test("no body of any shape throws", () => {
-  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void parseNotification(text)));
-  fc.assert(fc.property(fc.jsonValue(), (value) => void parseNotification(webhook(value))));
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void parseNotification(text, wordOf)));
+  fc.assert(fc.property(fc.jsonValue(), (value) => void parseNotification(webhook(value), wordOf)));
+  const keys = fc.constantFrom(
+    "messages",
+    "from",
+    "text",
+    "body",
+    "button",
+    "user_preferences",
+    "contacts",
+    "statuses",
+  );
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof({ maxDepth: 4 }, fc.jsonValue({ maxDepth: 1 }), fc.constant("STOP"), tie("list"), tie("object")),
+    list: fc.array(tie("value"), { maxLength: 3 }),
+    object: fc.dictionary(keys, tie("value"), { maxKeys: 4 }),
+  }));
+  fc.assert(fc.property(value, (odd) => void parseNotification(webhook(odd), wordOf)));
   fc.assert(
     fc.property(
       fc.dictionary(fc.constantFrom("status", "timestamp", "errors", "pricing", "id"), fc.jsonValue()),
@@ -233,6 +333,8 @@ test(
   () => {
     const names = readdirSync(SAMPLES).filter((name) => /webhook/.test(name));
     assert.ok(names.length > 50);
+    const consents = names.flatMap((name) => parse(readFileSync(join(SAMPLES, name), "utf8")).consents);
+    assert.deepEqual(new Set(consents.map(({ source }) => source)), new Set(["button", "preference"]));
     for (const name of names) {
       const text = readFileSync(join(SAMPLES, name), "utf8");
       const foreign = parse(text);
