@@ -2,6 +2,8 @@
 // Parsed once, when the campaign is deployed; a read walks plain steps and never leaves own properties, so a
 // payload cannot make a path reach into a prototype.
 
+import type { CampaignFault } from "../message/campaign.ts";
+
 export interface AttributePath {
   /** As the operator wrote it. */
   readonly text: string;
@@ -48,6 +50,20 @@ export function parsePath(text: string): ParsedPath {
   if (steps.length === 0) return malformed(text, "is empty");
   if (steps.length > PATH_STEPS_MAX) return malformed(text, `has more than ${PATH_STEPS_MAX} steps`);
   return { kind: "parsed", path: { text, pointer: pointerOf(steps), steps } };
+}
+
+/** Of a definition's one path or several; what cannot be read is told at `place`. */
+export function parsePaths(
+  place: string,
+  texts: string | readonly string[] | undefined,
+  faults: CampaignFault[],
+): AttributePath[] {
+  return [texts ?? []].flat().flatMap((text) => {
+    const parsed = parsePath(text);
+    if (parsed.kind === "parsed") return [parsed.path];
+    faults.push({ path: place, message: parsed.message });
+    return [];
+  });
 }
 
 /** @returns undefined where the path leads nowhere. */

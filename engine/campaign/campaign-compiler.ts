@@ -5,6 +5,7 @@ import type { CampaignDefinition, CampaignFault } from "../message/campaign.ts";
 import type { WhatsAppTemplate } from "../message/template.ts";
 import { nearestKey } from "../runtime/nearest-key.ts";
 import type { CampaignCompilation, CompiledCampaign } from "./compiled-campaign.ts";
+import { inGoodStanding, type Parking } from "./parking.ts";
 
 /** A definition as its author wrote it, and where from. */
 export interface DeclaredCampaign {
@@ -21,9 +22,12 @@ export interface DeclaredCampaign {
 export interface CheckedCampaign {
   readonly declared: DeclaredCampaign;
   readonly template: WhatsAppTemplate | null;
-  /** Null when it has faults. */
+  /** Null when it has faults, but for those that only park it. */
   readonly compiled: CompiledCampaign | null;
+  /** Those that park it among them. */
   readonly faults: readonly CampaignFault[];
+  /** Null: it is not parked. */
+  readonly parking: Parking | null;
 }
 
 export type CompileCampaign = (
@@ -44,12 +48,14 @@ export const TEMPLATES_UNREAD: CampaignFault = {
 
 export class CampaignCompiler {
   readonly #compile: CompileCampaign;
+  readonly #nowMs: () => number;
   #senders: Senders;
   #accounts: ReadonlyMap<string, ReadonlyMap<string, WhatsAppTemplate>> = new Map();
 
-  constructor(compile: CompileCampaign, senders: Senders) {
-    this.#compile = compile;
-    this.#senders = senders;
+  constructor(options: { compile: CompileCampaign; senders: Senders; nowMs(): number }) {
+    this.#compile = options.compile;
+    this.#nowMs = () => options.nowMs();
+    this.#senders = options.senders;
   }
 
   setSenders(senders: Senders): void {
@@ -75,8 +81,21 @@ export class CampaignCompiler {
     if (before !== undefined && isStillValid(before, declared, template)) return { ...before, declared };
     const result = this.#compile(definition, template ?? undefined);
     const faults = [...fileFaults, ...(result.kind === "refused" ? result.faults : [])];
-    const compiled = result.kind === "compiled" && faults.length === 0 ? result.campaign : null;
-    return { declared, template, compiled, faults };
+    if (result.kind === "compiled") {
+      const compiled = faults.length === 0 ? result.campaign : null;
+      return { declared, template, compiled, faults, parking: null };
+    }
+    const compiled = fileFaults.length === 0 && template !== null ? this.#parked(definition, template) : null;
+    const sinceMs = before?.parking?.sinceMs ?? this.#nowMs();
+    return { declared, template, compiled, faults, parking: compiled === null ? null : { faults, sinceMs } };
+  }
+
+  /** Null: it could not work either if Meta let its template be sent. */
+  #parked(definition: CampaignDefinition, template: WhatsAppTemplate): CompiledCampaign | null {
+    const sendable = inGoodStanding(definition, template);
+    if (sendable === null) return null;
+    const result = this.#compile(definition, sendable);
+    return result.kind === "compiled" ? result.campaign : null;
   }
 
   #senderFault({ sender }: CampaignDefinition): CampaignFault {
@@ -101,7 +120,7 @@ function isStillValid(before: CheckedCampaign, now: DeclaredCampaign, template: 
 }
 
 function faulty(declared: DeclaredCampaign, faults: readonly CampaignFault[]): CheckedCampaign {
-  return { declared, template: null, compiled: null, faults };
+  return { declared, template: null, compiled: null, faults, parking: null };
 }
 
 /** `en-US` and `en_US` are written for the same thing. */

@@ -25,6 +25,7 @@ import type {
 import { CampaignFiles } from "./campaign-files.ts";
 import type { CampaignStore } from "./campaign-store.ts";
 import type { CompiledCampaign } from "./compiled-campaign.ts";
+import type { Parking } from "./parking.ts";
 
 export interface CampaignEntry {
   /** With the status in effect: a campaign with faults is paused, whatever was asked for. */
@@ -35,11 +36,15 @@ export interface CampaignEntry {
   readonly source: "file" | "api";
   /** What keeps it from working. */
   readonly faults: readonly CampaignFault[];
+  /** Meta keeps it from sending for now; null: it does not. It is paused then, and goes on by itself. */
+  readonly parking: Parking | null;
+  /** It takes events: it is active, or parked in a way that they may wait. */
+  readonly takesEvents: boolean;
   /** Faults of a newer version of its file. That version is not used; this one still runs. */
   readonly refusedFaults: readonly CampaignFault[];
   /** As Meta approved it; null while it is unknown. */
   readonly template: WhatsAppTemplate | null;
-  /** Null when it has faults. */
+  /** Null when it has faults other than those that park it. */
   readonly compiled: CompiledCampaign | null;
   /** The definition's, or one of this instance; null unless `auth: { type: urlToken }`. */
   readonly urlToken: string | null;
@@ -71,6 +76,7 @@ export interface RegistryDeps {
   readonly store: CampaignStore;
   readonly compile: CompileCampaign;
   readonly senders: Senders;
+  nowMs(): number;
   readonly log: Log;
 }
 
@@ -104,7 +110,7 @@ export class CampaignRegistry {
 
   constructor(deps: RegistryDeps) {
     this.#store = deps.store;
-    this.#compiler = new CampaignCompiler(deps.compile, deps.senders);
+    this.#compiler = new CampaignCompiler(deps);
     this.#log = deps.log;
     this.#campaignFiles = new CampaignFiles({
       running: (id) => this.#slots.get(id),
@@ -295,20 +301,24 @@ export class CampaignRegistry {
 
   /** The registry has numbered the campaign before. */
   #slotOf(declared: DeclaredCampaign): Slot {
-    const { template, compiled, faults } = this.#check(declared);
+    const { template, compiled, faults, parking } = this.#check(declared);
     const { definition, source, refusedFaults } = declared;
+    const status = this.#statusOf(declared, faults);
+    const isHolding = parking !== null && definition.lane === "transactional";
     const entry: CampaignEntry = {
-      definition: { ...definition, status: this.#statusOf(declared, faults) },
+      definition: { ...definition, status },
       number: this.#numberOf(definition.id),
       partition: partitionOf(definition.sender),
       source,
       faults,
+      parking,
+      takesEvents: status === "active" || (isHolding && this.#statusOf(declared, []) === "active"),
       refusedFaults,
       template,
       compiled,
       urlToken: this.#urlTokenOf(definition),
     };
-    return { declared, template, compiled, faults, entry };
+    return { declared, template, compiled, faults, parking, entry };
   }
 
   #statusOf({ definition, source }: DeclaredCampaign, faults: readonly CampaignFault[]): CampaignStatus {
@@ -348,8 +358,9 @@ export class CampaignRegistry {
   }
 
   #tell(changed: readonly CampaignEntry[]): void {
-    for (const { definition, faults } of changed) {
-      if (faults.some((fault) => fault !== TEMPLATES_UNREAD))
+    for (const { definition, faults, parking } of changed) {
+      if (parking !== null) this.#log.warn("campaign.parked", { campaignId: definition.id, faults });
+      else if (faults.some((fault) => fault !== TEMPLATES_UNREAD))
         this.#log.warn("campaign.faulty", { campaignId: definition.id, faults });
     }
   }

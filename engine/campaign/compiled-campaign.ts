@@ -9,6 +9,8 @@ import type { Extraction } from "./mapping.ts";
 import { preflight } from "./preflight.ts";
 import { compileRenderer } from "./template-renderer.ts";
 import type { Rendering } from "./template-renderer.ts";
+import { compileTiming } from "./timing.ts";
+import type { Timing } from "./timing.ts";
 
 export interface CompiledCampaign {
   readonly definition: CampaignDefinition;
@@ -18,6 +20,8 @@ export interface CompiledCampaign {
   dedupeValue(payload: unknown): string | undefined;
   /** The contact in a payload, or everything that is wrong with it. */
   extract(payload: unknown): Extraction;
+  /** When its messages go and what cancels what; null: at once, and nothing. */
+  readonly timing: Timing | null;
   /** One attempt's message. Cheap enough (a few µs) to be done again for every attempt. */
   render(input: RenderingInput): Rendering;
 }
@@ -44,19 +48,21 @@ export function compileCampaign(
   template: WhatsAppTemplate | undefined,
 ): CampaignCompilation {
   const flight = preflight(definition, template);
-  const slots = flight.kind === "cleared" ? flight.slots : [];
+  const slots = flight.kind === "cleared" ? flight.plan.slots : [];
   const needed = new Set(slots.flatMap(({ expression }) => expression.needs ?? []));
   const compiled = compileMapping(definition.trigger, needed);
-  if (flight.kind === "refused" || compiled.kind === "refused") {
-    const faults = [flight, compiled].flatMap((part) => (part.kind === "refused" ? part.faults : []));
+  const timed = compileTiming(definition);
+  if (flight.kind === "refused" || compiled.kind === "refused" || timed.kind === "refused") {
+    const faults = [flight, compiled, timed].flatMap((part) => (part.kind === "refused" ? part.faults : []));
     return { kind: "refused", faults };
   }
-  const render = compileRenderer(flight.shape, slots);
+  const render = compileRenderer(flight.shape, flight.plan);
   return {
     kind: "compiled",
     campaign: {
       definition,
       ...compiled.mapping,
+      timing: timed.timing,
       render: ({ messageId, attempt, phoneNumber, attributes }) =>
         render({ phoneNumber, attributes, callbackData: callbackData(messageId, attempt) }),
     },

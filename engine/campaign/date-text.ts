@@ -1,11 +1,12 @@
 // Dates as shops write them, brought to ISO 8601 so that the `date` filter reads them alike everywhere.
 
 /** Seconds after 1970 that need more digits than this are milliseconds (11 digits reach the year 5138). */
-const EPOCH_SECONDS_MAX = 99_999_999_999;
-const EPOCH_MS_MAX = 8_640_000_000_000_000;
+export const EPOCH_SECONDS_MAX = 99_999_999_999;
+/** The last moment that a Date can be. */
+export const EPOCH_MS_MAX = 8_640_000_000_000_000;
 
 const ISO =
-  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,]\d{1,9})?)?\s?(?:Z|z|[+-]\d{2}(?::?\d{2})?)?)?$/;
+  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s?(Z|z|[+-]\d{2}(?::?\d{2})?)?)?$/;
 const RFC_2822 = /^(?:[A-Za-z]{3}, )?\d{1,2} [A-Za-z]{3} \d{4} \d{2}:\d{2}(?::\d{2})? (?:[+-]\d{4}|GMT|UTC|Z)$/;
 
 /**
@@ -21,12 +22,27 @@ export function dateText(raw: string | number): string | undefined {
 
 /** True for a calendar day, or a day and a time, that exists. */
 export function isIsoDate(text: string): boolean {
+  return readIsoDate(text) !== undefined;
+}
+
+export interface IsoDate {
+  /** Milliseconds from 1970 to that reading of a clock, wherever the clock is. */
+  readonly wallMs: number;
+  /** `Z`, `+02:00`, `-0500` or `+02`; undefined when the text names none. */
+  readonly zone: string | undefined;
+}
+
+/** @returns undefined for anything but a calendar day, or a day and a time, that exists. */
+export function readIsoDate(text: string): IsoDate | undefined {
   const parts = ISO.exec(text);
-  if (parts === null) return false;
-  const [year, month, day, hour, minute, second] = parts.slice(1).map((part) => Number(part ?? 0));
-  if (year === undefined || month === undefined || day === undefined) return false;
-  const isTime = (hour ?? 0) <= 24 && (minute ?? 0) <= 59 && (second ?? 0) <= 60;
-  return isTime && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month);
+  if (parts === null) return undefined;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts
+    .slice(1, 7)
+    .map((part) => Number(part ?? 0));
+  const isTime = hour <= 24 && minute <= 59 && second <= 60;
+  if (!isTime || month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined;
+  const ms = Number((parts[7] ?? "").padEnd(3, "0").slice(0, 3));
+  return { wallMs: Date.UTC(year, month - 1, day, hour, minute, second, ms), zone: parts[8] };
 }
 
 function daysIn(year: number, month: number): number {

@@ -3,8 +3,7 @@
 // one compiled schema.
 
 import type { AttributeDefinition, AttributeType, CampaignFault, TriggerDefinition } from "../message/campaign.ts";
-import { parsePath } from "./attribute-path.ts";
-import type { AttributePath } from "./attribute-path.ts";
+import { parsePaths } from "./attribute-path.ts";
 import { compileReader, firstValue, pointerOfFirst } from "./attribute-reader.ts";
 import type { AttributeReader } from "./attribute-reader.ts";
 import { mappingFaults, RECIPIENT } from "./mapping-check.ts";
@@ -59,19 +58,6 @@ export function compileMapping(trigger: TriggerDefinition, needed: ReadonlySet<s
       dedupeValue: (payload) => scalarText(firstValue(payload, dedupePaths)),
     },
   };
-}
-
-function parsePaths(
-  place: string,
-  texts: string | readonly string[] | undefined,
-  faults: CampaignFault[],
-): AttributePath[] {
-  return [texts ?? []].flat().flatMap((text) => {
-    const parsed = parsePath(text);
-    if (parsed.kind === "parsed") return [parsed.path];
-    faults.push({ path: place, message: parsed.message });
-    return [];
-  });
 }
 
 function compileExtract(

@@ -9,16 +9,15 @@ import { RECIPIENT } from "./mapping-check.ts";
 import { formValue } from "./slot.ts";
 import type { Slot } from "./slot.ts";
 import { planSlots } from "./slot-plan.ts";
+import type { SlotPlan } from "./slot-plan.ts";
+import type { LimitedText } from "./slot-planner.ts";
 import { readShape } from "./template-shape.ts";
 import type { TemplateShape } from "./template-shape.ts";
-import type { TemplateText } from "./template-text.ts";
 
 export type Preflight =
-  | { readonly kind: "cleared"; readonly shape: TemplateShape; readonly slots: readonly Slot[] }
+  | { readonly kind: "cleared"; readonly shape: TemplateShape; readonly plan: SlotPlan }
   | { readonly kind: "refused"; readonly faults: readonly CampaignFault[] };
 
-export const BODY_LENGTH_MAX = 1024;
-export const HEADER_LENGTH_MAX = 60;
 const SUGGESTION_DISTANCE_MAX = 3;
 
 export function preflight(definition: CampaignDefinition, template: WhatsAppTemplate | undefined): Preflight {
@@ -32,11 +31,11 @@ export function preflight(definition: CampaignDefinition, template: WhatsAppTemp
   const faults = [
     ...identityFaults(definition, shape),
     ...standingFaults(definition, template, shape),
-    ...componentFaults(shape),
+    ...textFaults(shape, plan),
     ...plan.faults,
-    ...distinctExpressions(plan.slots).flatMap((slot) => slotFaults(slot, Object.keys(definition.trigger.attributes))),
+    ...plan.slots.flatMap((slot) => slotFaults(slot, Object.keys(definition.trigger.attributes))),
   ];
-  return faults.length > 0 ? { kind: "refused", faults } : { kind: "cleared", shape, slots: plan.slots };
+  return faults.length > 0 ? { kind: "refused", faults } : { kind: "cleared", shape, plan };
 }
 
 function identityFaults(definition: CampaignDefinition, shape: TemplateShape): CampaignFault[] {
@@ -76,36 +75,26 @@ function standingFaults(
   if (shape.category === "MARKETING" && definition.lane === "transactional") {
     const previous = template["previous_category"];
     const moved = typeof previous === "string" ? `, since Meta moved it from ${previous}` : "";
-    const message = `must be marketing: ${shape.name} is a MARKETING template${moved}`;
+    const advice = "set lane: marketing, or ask Meta to review the category";
+    const message = `must be marketing: ${shape.name} is a MARKETING template${moved}; ${advice}`;
     faults.push({ path: "lane", message });
   }
   return faults;
 }
 
-function componentFaults(shape: TemplateShape): CampaignFault[] {
-  const faults: CampaignFault[] = shape.unsupported.map((type) => ({
-    path: "template.name",
-    message: `${shape.name} has a ${type} component, which Volley cannot fill`,
-  }));
-  if (shape.body.fixedLength === 0 && shape.body.variables.length === 0) {
-    faults.push({ path: "template.name", message: `${shape.name} has no body text` });
-  }
-  faults.push(...roomFaults("body", shape.body, BODY_LENGTH_MAX));
-  if (shape.header.kind === "text") faults.push(...roomFaults("header", shape.header.text, HEADER_LENGTH_MAX));
-  return faults;
+function textFaults(shape: TemplateShape, plan: SlotPlan): CampaignFault[] {
+  const { fixedLength, variables } = shape.body;
+  const isEmpty = fixedLength === 0 && variables.length === 0;
+  const faults = isEmpty ? [{ path: "template.name", message: `${shape.name} has no body text` }] : [];
+  return [...faults, ...plan.texts.flatMap(roomFaults)];
 }
 
 /** Values are shortened to fit, but each needs one character. */
-function roomFaults(part: "body" | "header", text: TemplateText, lengthMax: number): CampaignFault[] {
+function roomFaults({ path, text, lengthMax }: LimitedText): CampaignFault[] {
   const room = lengthMax - text.fixedLength;
   if (text.names.length === 0 || room >= text.names.length) return [];
   const message = `has room for ${Math.max(0, room)} of ${lengthMax} characters, but ${text.names.length} values to hold`;
-  return [{ path: `template.${part}`, message }];
-}
-
-/** The one-time code fills two slots with one expression, whose faults are told once. */
-function distinctExpressions(slots: readonly Slot[]): Slot[] {
-  return slots.filter((slot, at) => slots.findIndex((other) => other.expression === slot.expression) === at);
+  return [{ path, message }];
 }
 
 function slotFaults(slot: Slot, attributes: readonly string[]): CampaignFault[] {

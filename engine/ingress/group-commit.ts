@@ -2,6 +2,7 @@
 // one fsync for all. When nothing runs, what has arrived in this turn of the event loop goes at once. So a single
 // event waits for nobody, and under load one fsync carries hundreds.
 
+import type { Cancel } from "../message/cancel.ts";
 import { encodeEnvelope, ENVELOPE_ITEMS_MAX, type Envelope } from "../message/envelope.ts";
 import type { AcceptedEvent } from "../message/event.ts";
 import type { MessageId } from "../message/ids.ts";
@@ -28,6 +29,12 @@ export interface CommitBatch {
   readonly envelopes: readonly CommitEnvelope[];
 }
 
+/** What an event cancels, and the partition of the campaign that it is to reach. */
+export interface AddressedCancel {
+  readonly partition: number;
+  readonly cancel: Cancel;
+}
+
 /** Null: durable. An error: nothing of the batch was stored. */
 export type CommitDone = (error: Error | null) => void;
 
@@ -37,8 +44,17 @@ export interface GroupCommit {
    * caller yields to the event loop: `submit` itself only looks at the limits.
    */
   hasRoom(items: number): boolean;
-  /** @returns false when too much waits already; then `done` is not called. */
-  submit(partition: number, event: AcceptedEvent, claims: readonly Claim[], done: CommitDone): boolean;
+  /**
+   * @param cancels become durable with the event, or neither does. Default none.
+   * @returns false when too much waits already; then `done` is not called.
+   */
+  submit(
+    partition: number,
+    event: AcceptedEvent,
+    claims: readonly Claim[],
+    done: CommitDone,
+    cancels?: readonly AddressedCancel[],
+  ): boolean;
   /** `done` once for all of them. @returns false as `submit` does. */
   submitUpdates(partition: number, updates: readonly StatusUpdate[], done: CommitDone): boolean;
   /** Items that are not durable yet. */
@@ -62,8 +78,10 @@ export interface GroupCommitOptions {
 const ENVELOPE_BYTES_MAX = 256 * 1024;
 /** About a second of the highest rate that was measured. */
 const WAITING_ITEMS_MAX = 65_536;
-/** Message id, phone number and the envelope's own bytes. */
-const EVENT_OVERHEAD_BYTES = 64;
+/** Message id, phone number, send time and the envelope's own bytes. */
+const EVENT_OVERHEAD_BYTES = 80;
+/** Numbers, message id and campaign id of a cancel. */
+const CANCEL_OVERHEAD_BYTES = 128;
 const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 
 /** What one partition collects for the next commit. */
@@ -71,10 +89,12 @@ interface Collected {
   readonly events: AcceptedEvent[];
   /** Of each event. */
   readonly claims: (readonly Claim[])[];
+  readonly cancels: Cancel[];
   readonly updates: StatusUpdate[];
 }
 
 const NO_CLAIMS: readonly Claim[] = [];
+const NO_CANCELS: readonly AddressedCancel[] = [];
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   return new Collector(options);
@@ -105,12 +125,19 @@ class Collector implements GroupCommit {
     return this.#collectedItems + this.#committingItems;
   }
 
-  submit(partition: number, event: AcceptedEvent, claims: readonly Claim[], done: CommitDone): boolean {
+  submit(
+    partition: number,
+    event: AcceptedEvent,
+    claims: readonly Claim[],
+    done: CommitDone,
+    cancels: readonly AddressedCancel[] = NO_CANCELS,
+  ): boolean {
     if (!this.#isWithinLimits(1)) return false;
     const collected = this.#of(partition);
     collected.events.push(event);
     collected.claims.push(claims);
     this.#collectedBytes += sizeOf(event);
+    for (const addressed of cancels) this.#collectCancel(addressed);
     this.#collect(1, done);
     return true;
   }
@@ -123,13 +150,19 @@ class Collector implements GroupCommit {
     return true;
   }
 
+  /** Counts by its bytes alone: an event has at most a handful, and what waits is counted in events. */
+  #collectCancel({ partition, cancel }: AddressedCancel): void {
+    this.#of(partition).cancels.push(cancel);
+    this.#collectedBytes += cancelSize(cancel);
+  }
+
   #isWithinLimits(items: number): boolean {
     if (this.#collectedBytes + this.#committingBytes > WAITING_BYTES_MAX) return false;
     return this.waiting() + items <= this.#waitingItemsMax;
   }
 
   #of(partition: number): Collected {
-    return (this.#partitions[partition] ??= { events: [], claims: [], updates: [] });
+    return (this.#partitions[partition] ??= { events: [], claims: [], cancels: [], updates: [] });
   }
 
   #collect(items: number, done: CommitDone): void {
@@ -189,6 +222,8 @@ function envelopesOf(partitions: readonly (Collected | undefined)[]): CommitEnve
       add(partition, { kind: "events", events }, flatten(collected.claims, first, first + events.length));
       first += events.length;
     }
+    // After the events: an event that replaces older ones of its campaign is known when its cancel is read.
+    for (const cancels of cut(collected.cancels, cancelSize)) add(partition, { kind: "cancels", cancels }, NO_CLAIMS);
     for (const updates of cut(collected.updates, updateSize)) add(partition, { kind: "statuses", updates }, NO_CLAIMS);
   });
   return envelopes;
@@ -223,7 +258,12 @@ function cut<Item>(items: readonly Item[], sizeOfItem: (item: Item) => number): 
 }
 
 function sizeOf(event: AcceptedEvent): number {
-  return Buffer.byteLength(event.attributes) + EVENT_OVERHEAD_BYTES;
+  const keyBytes = event.waitKey === undefined ? 0 : Buffer.byteLength(event.waitKey);
+  return Buffer.byteLength(event.attributes) + keyBytes + EVENT_OVERHEAD_BYTES;
+}
+
+function cancelSize({ key }: Cancel): number {
+  return Buffer.byteLength(key) + CANCEL_OVERHEAD_BYTES;
 }
 
 /** Ids and numbers; only the reason of a failure has no fixed length. */

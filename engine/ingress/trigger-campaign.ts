@@ -19,7 +19,35 @@ export interface TriggerCampaign {
   /** What `dedupe: { path }` reads. */
   dedupeValue(payload: unknown): string | undefined;
   extract(payload: unknown): Extraction;
+  /** Null: its events are sent at once, wait under no key and cancel nothing. */
+  readonly timing: TriggerTiming | null;
   preview(contact: Contact): Preview;
+}
+
+export interface TriggerTiming {
+  /** Which of the three the campaign has. */
+  readonly uses: { readonly sendAt: boolean; readonly key: boolean; readonly cancels: boolean };
+  /** @param nowMs epoch milliseconds of the acceptance. */
+  schedule(payload: unknown, nowMs: number): Schedule;
+}
+
+export type Schedule =
+  | {
+      readonly kind: "valid";
+      /** Epoch milliseconds; null: at once. */
+      readonly sendAtMs: number | null;
+      /** Null: cancelled by nothing. */
+      readonly waitKey: string | null;
+      readonly cancels: readonly CancelTarget[];
+    }
+  | { readonly kind: "invalid"; readonly faults: readonly PayloadFault[] };
+
+/** The messages that wait under a key of some campaign that there is. */
+export interface CancelTarget {
+  readonly campaignId: string;
+  readonly campaignNumber: number;
+  readonly partition: number;
+  readonly key: string;
 }
 
 interface Contact {
@@ -28,7 +56,7 @@ interface Contact {
   readonly attributes: Attributes;
 }
 
-type Extraction =
+export type Extraction =
   | (Contact & { readonly kind: "valid" })
   | { readonly kind: "invalid"; readonly faults: readonly PayloadFault[] };
 

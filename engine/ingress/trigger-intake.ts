@@ -7,10 +7,11 @@ import type { Clock } from "../runtime/clock.ts";
 import type { HttpReply, HttpRequest, HttpResponse } from "../runtime/http.ts";
 import type { Log } from "../runtime/log.ts";
 import { bodyHash, createDedupeDesk, dedupeKey, type DedupeDesk, type DedupeValue, type Settlement } from "./dedupe.ts";
-import type { Claim, GroupCommit } from "./group-commit.ts";
+import type { AddressedCancel, Claim, GroupCommit } from "./group-commit.ts";
 import type { Payload } from "./payload.ts";
 import { overloaded, wholeFault, type Door, type ItemResult, type ResponseHeaders } from "./trigger-answers.ts";
-import type { PayloadFault, TriggerCampaign } from "./trigger-campaign.ts";
+import type { CancelTarget, PayloadFault, Schedule, TriggerCampaign } from "./trigger-campaign.ts";
+import { faultsOf, scheduleOf } from "./trigger-schedule.ts";
 
 export interface IntakeDeps {
   nextMessageId(campaign: TriggerCampaign): MessageId;
@@ -56,6 +57,13 @@ interface Keys {
   readonly bodyHash: string;
 }
 
+/** What goes with an event into its commit. */
+interface Submission {
+  readonly keys: Keys;
+  readonly cancels: readonly CancelTarget[];
+  readonly settled: Settled;
+}
+
 const IDEMPOTENCY_KEY = "idempotency-key";
 const NOT_AN_OBJECT: ItemResult = {
   kind: "rejected",
@@ -64,6 +72,7 @@ const NOT_AN_OBJECT: ItemResult = {
 const FILTERED: ItemResult = { kind: "filtered" };
 const NO_KEYS: Keys = { keys: [], bodyHash: "" };
 const NO_CLAIMS: readonly Claim[] = [];
+const NO_CANCELS: readonly AddressedCancel[] = [];
 /** Retry-After of a 503: around 5 s, ±20 %. */
 const RETRY_AFTER_SECONDS = { least: 4, spread: 3 };
 
@@ -145,13 +154,18 @@ export class TriggerIntake {
     const [key] = keys.keys;
     if (key !== undefined && this.#isKnown(key, keys.bodyHash, settled)) return false;
     const extraction = campaign.extract(payload);
-    if (extraction.kind === "invalid") {
-      settled({ kind: "rejected", faults: extraction.faults });
+    const schedule = scheduleOf(campaign, payload, this.#deps.clock);
+    if (extraction.kind === "invalid" || schedule.kind === "invalid") {
+      settled({ kind: "rejected", faults: faultsOf(extraction, schedule) });
       return false;
     }
-    const messageId = this.#deps.nextMessageId(campaign);
-    const attributes = JSON.stringify(extraction.attributes);
-    this.#submit(campaign.partition, { messageId, phoneNumber: extraction.phoneNumber, attributes }, keys, settled);
+    const event: AcceptedEvent = {
+      messageId: this.#deps.nextMessageId(campaign),
+      phoneNumber: extraction.phoneNumber,
+      attributes: JSON.stringify(extraction.attributes),
+    };
+    const timed = campaign.timing === null ? event : timedEvent(event, schedule);
+    this.#submit(campaign, timed, { keys, cancels: schedule.cancels, settled });
     return true;
   }
 
@@ -172,13 +186,15 @@ export class TriggerIntake {
     }
   }
 
-  #submit(partition: number, event: AcceptedEvent, keys: Keys, settled: Settled): void {
+  #submit(campaign: TriggerCampaign, event: AcceptedEvent, { keys, cancels, settled }: Submission): void {
     const { messageId } = event;
     const claims = keys.keys.length === 0 ? NO_CLAIMS : this.#claimsOf(keys, messageId);
-    const isTaken = this.#deps.commit.submit(partition, event, claims, (error) => {
+    const addressed = cancels.length === 0 ? NO_CANCELS : this.#cancelsOf(campaign, messageId, cancels);
+    const done = (error: Error | null): void => {
       const settlement = claims.length > 0 ? this.#desk.settle(claims, error) : ownSettlement(messageId, error);
       settled(outcomeOf(settlement, messageId));
-    });
+    };
+    const isTaken = this.#deps.commit.submit(campaign.partition, event, claims, done, addressed);
     // Only what will be settled may be open, or its twins would wait for ever.
     if (isTaken) this.#desk.open(claims);
     else settled({ kind: "unstored" });
@@ -187,6 +203,18 @@ export class TriggerIntake {
   #claimsOf({ keys, bodyHash: hashOfBody }: Keys, messageId: MessageId): readonly Claim[] {
     const atMs = this.#deps.clock.nowMs();
     return keys.map((key) => ({ key, atMs, messageId, bodyHash: hashOfBody }));
+  }
+
+  #cancelsOf(
+    { id: byCampaignId }: TriggerCampaign,
+    by: MessageId,
+    targets: readonly CancelTarget[],
+  ): readonly AddressedCancel[] {
+    const atMs = this.#deps.clock.nowMs();
+    return targets.map(({ campaignNumber, partition, key }) => ({
+      partition,
+      cancel: { campaignNumber, key, by, byCampaignId, atMs },
+    }));
   }
 
   #answerOne(exchange: Exchange, outcome: Outcome): void {
@@ -267,6 +295,10 @@ class BatchResults {
     this.#missing--;
     if (this.#missing === 0) this.#complete(this.#spoiled ?? this.#results);
   }
+}
+
+function timedEvent(event: AcceptedEvent, { sendAtMs, waitKey }: Schedule & { kind: "valid" }): AcceptedEvent {
+  return { ...event, ...(sendAtMs !== null && { sendAtMs }), ...(waitKey !== null && { waitKey }) };
 }
 
 function ownSettlement(messageId: MessageId, error: Error | null): Settlement {

@@ -157,7 +157,7 @@ class TriggerDoors {
     }
     const parsed = parse(strictDoor, exchange.request);
     if (parsed.kind !== "one" && parsed.kind !== "many") return this.#take(exchange, parsed);
-    exchange.reply.send(dryRun(exchange.campaign, parsed, exchange.headers));
+    exchange.reply.send(dryRun(exchange.campaign, parsed, { headers: exchange.headers, clock: this.#deps.clock }));
   }
 
   #turnAway(reply: HttpReply, campaign: TriggerCampaign | null, code: string, response: HttpResponse): void {

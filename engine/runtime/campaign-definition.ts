@@ -10,6 +10,7 @@ import type {
   TriggerAuth,
   TriggerDefinition,
 } from "../message/campaign.ts";
+import { timingFaults } from "./campaign-timing.ts";
 import { compileSchema, pathText } from "./schema-check.ts";
 import type { SchemaCheck, SchemaFault } from "./schema-check.ts";
 
@@ -45,6 +46,7 @@ export function checkCampaign(body: unknown): CampaignCheck {
 export function campaignFaults(document: CampaignDocument): SchemaFault[] {
   return [
     ...Object.entries(document.trigger.attributes).flatMap(([name, attribute]) => attributeFaults(name, attribute)),
+    ...timingFaults(document),
     ...buttonFaults(document),
   ];
 }

@@ -20,6 +20,7 @@ import { loadTemplateFolder } from "../../engine/runtime/template-file.ts";
 import { campaignOf } from "./campaign-fixture.ts";
 
 const SENDERS = { main: { wabaId: "1" }, second: { wabaId: "2" } };
+const clock = { nowMs: 1_000 };
 const BODY = { body: ["{{ firstName }}"] };
 const TEMPLATE: WhatsAppTemplate = {
   name: "order_confirmation",
@@ -79,6 +80,7 @@ async function openBench(context: TestContext, path?: string): Promise<Bench> {
       return compileCampaign(definition, template);
     },
     senders: SENDERS,
+    nowMs: () => clock.nowMs,
     log: { info: record, warn: record, error: record },
   });
   registry.setTemplates(TEMPLATES);
@@ -312,7 +314,51 @@ test("a template that is no longer approved stops its campaigns, and starts them
   assert.match(entryOf(registry, "a").faults[0]?.message ?? "", /PAUSED/);
   registry.setTemplates(TEMPLATES);
   assert.equal(entryOf(registry, "a").definition.status, "active");
+  assert.equal(entryOf(registry, "a").parking, null);
   assert.equal(changes.length, 3);
+});
+
+test("a parked campaign says since when, and stays able to take events if they may come late", async (context) => {
+  const { registry, logged } = await openBench(context);
+  await registry.setFiles([fileOf(campaign("orders")), fileOf(campaign("news", { lane: "marketing" }))]);
+  clock.nowMs = 2_000;
+  registry.setTemplates(new Map([["1", [{ ...TEMPLATE, status: "PAUSED" }]]]));
+  clock.nowMs = 3_000;
+  registry.setTemplates(new Map([["1", [{ ...TEMPLATE, status: "DISABLED" }]]]));
+  const orders = entryOf(registry, "orders");
+  assert.equal(orders.parking?.sinceMs, 2_000);
+  assert.match(orders.parking.faults[0]?.message ?? "", /DISABLED/);
+  assert.deepEqual([orders.definition.status, orders.takesEvents], ["paused", true]);
+  assert.ok(orders.compiled?.extract({ phone: "+14155552671" }));
+  const news = entryOf(registry, "news");
+  assert.deepEqual([news.parking?.sinceMs, news.takesEvents], [2_000, false]);
+  assert.ok(logged.some(({ event, fields }) => event === "campaign.parked" && fields["campaignId"] === "orders"));
+  await registry.setStatus("orders", "paused");
+  assert.equal(entryOf(registry, "orders").takesEvents, false);
+});
+
+test("a template that Meta made marketing parks transactional campaigns only, and says what to do", async (context) => {
+  const { registry } = await openBench(context);
+  const moved = { ...TEMPLATE, category: "MARKETING", previous_category: "UTILITY" };
+  await registry.setFiles([fileOf(campaign("orders")), fileOf(campaign("news", { lane: "marketing" }))]);
+  registry.setTemplates(new Map([["1", [moved]]]));
+  assert.equal(entryOf(registry, "news").definition.status, "active");
+  const { parking, takesEvents } = entryOf(registry, "orders");
+  assert.equal(takesEvents, true);
+  assert.match(parking?.faults[0]?.message ?? "", /since Meta moved it from UTILITY; set lane: marketing, or ask Meta/);
+  registry.setTemplates(new Map([["1", [{ ...moved, category: "UTILITY", previous_category: "MARKETING" }]]]));
+  assert.equal(entryOf(registry, "orders").definition.status, "active");
+});
+
+test("a campaign that is wrong itself is not parked: it has faults, and takes nothing", async (context) => {
+  const { registry } = await openBench(context);
+  const wrong = { name: "order_confirmation", language: "en_US", body: ["{{ firstName }}", "{{ firstName }}"] };
+  await registry.setFiles([fileOf(campaign("a", { template: wrong })), fileOf(campaign("b"))]);
+  registry.setTemplates(new Map([["1", [{ ...TEMPLATE, status: "PAUSED", category: "MARKETING" }]]]));
+  for (const id of ["a", "b"]) {
+    const { parking, takesEvents, compiled } = entryOf(registry, id);
+    assert.deepEqual([parking, takesEvents, compiled], [null, false, null], id);
+  }
 });
 
 test("a campaign waits quietly for the templates of its account", async (context) => {
@@ -422,7 +468,7 @@ test("the three sample campaigns are ready to run with the sample templates", as
   assert.deepEqual(
     registry.list().map(({ definition, faults: own }) => [definition.id, definition.status, definition.lane, own]),
     [
-      ["abandoned-cart", "active", "marketing", []],
+      ["abandoned-cart", "paused", "marketing", []],
       ["order-confirmation", "active", "transactional", []],
       ["shipping-update", "active", "transactional", []],
     ],

@@ -52,7 +52,13 @@ async function nodeOf(site: Site, name: string, environment: Record<string, stri
   const link = await site.link();
   const path = join(site.folder, name);
   const store = await openJetStreamCampaignStore({ link, path, nodeId: name, log, clock: systemClock });
-  const registry = createRegistry({ store, compile: compileCampaign, senders: { main: { wabaId: "1" } }, log });
+  const registry = createRegistry({
+    store,
+    compile: compileCampaign,
+    senders: { main: { wabaId: "1" } },
+    nowMs: () => 0,
+    log,
+  });
   registry.setTemplates(new Map([["1", [TEMPLATE]]]));
   const changes: RegistryChange[] = [];
   registry.onChange((change) => void changes.push(change));

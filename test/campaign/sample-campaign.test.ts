@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { compileCampaign } from "../../engine/campaign/compiled-campaign.ts";
 import type { CompiledCampaign } from "../../engine/campaign/compiled-campaign.ts";
+import { compileQuietHours } from "../../engine/campaign/quiet-hours.ts";
 import { loadCampaignFile } from "../../engine/runtime/campaign-file.ts";
 import { loadTemplateFolder } from "../../engine/runtime/template-file.ts";
 
@@ -57,6 +58,8 @@ const FULFILLMENT = {
 
 const CHECKOUT = {
   token: "2a1ace52255252df566af0faaedfbfa7",
+  created_at: "2026-11-23T09:00:00-05:00",
+  updated_at: "2026-11-23T09:20:00-05:00",
   buyer_accepts_marketing: true,
   abandoned_checkout_url: "https://shop.example.com/checkouts/2a1ace52255252df566af0faaedfbfa7/recover?key=k",
   phone: "+4915112345678",
@@ -105,6 +108,37 @@ test("a left cart is recalled with its first item, and the button's value is the
   const { message, request } = sent(sample("abandoned-cart"), CHECKOUT);
   assert.match(message, /your cart with Enamel teapot is still here \(48\.90 EUR in all\)/);
   assert.match(request, /"parameters":\[\{"type":"text","text":"2a1ace52255252df566af0faaedfbfa7"\}\]/);
+});
+
+test("a left cart is recalled an hour later, and an order of the same checkout ends that", () => {
+  const nowMs = Date.parse("2026-11-23T14:20:05Z");
+  const reminder = sample("abandoned-cart").timing?.schedule(CHECKOUT, nowMs);
+  assert(reminder?.kind === "valid");
+  assert.equal(new Date(reminder.sendAtMs ?? 0).toISOString(), "2026-11-23T15:20:00.000Z");
+  assert.equal(reminder.waitKey, CHECKOUT.token);
+  const order = sample("order-confirmation").timing?.schedule({ ...ORDER, checkout_token: CHECKOUT.token }, nowMs);
+  assert(order?.kind === "valid");
+  assert.deepEqual(order, {
+    kind: "valid",
+    sendAtMs: null,
+    waitKey: null,
+    cancels: [{ campaignId: "abandoned-cart", key: reminder.waitKey }],
+  });
+});
+
+test("an order without a checkout cancels nothing", () => {
+  const schedule = sample("order-confirmation").timing?.schedule(ORDER, 0);
+  assert(schedule?.kind === "valid");
+  assert.deepEqual(schedule.cancels, []);
+});
+
+test("a left cart is recalled once, however often it is updated, and never at night", () => {
+  const campaign = sample("abandoned-cart");
+  assert.equal(campaign.dedupeValue(CHECKOUT), CHECKOUT.token);
+  const quiet = compileQuietHours(campaign.definition);
+  assert.deepEqual(quiet, { fromMinute: 21 * 60, toMinute: 9 * 60, timeZone: null });
+  const nightSeconds = 12 * 3600;
+  assert.ok(campaign.definition.timeToLiveSeconds > nightSeconds, "what falls due at nine in the evening would expire");
 });
 
 test("whoever did not ask for marketing gets none", () => {

@@ -7,7 +7,8 @@ import {
   type CommitBatch,
   type GroupCommit,
 } from "../../engine/ingress/group-commit.ts";
-import { decodeEnvelope } from "../../engine/message/envelope.ts";
+import type { Cancel } from "../../engine/message/cancel.ts";
+import { decodeEnvelope, type Envelope } from "../../engine/message/envelope.ts";
 import type { AcceptedEvent } from "../../engine/message/event.ts";
 import { encodeMessageId, type MessageId } from "../../engine/message/ids.ts";
 import type { StatusUpdate } from "../../engine/message/status-update.ts";
@@ -40,12 +41,31 @@ const claimOf = (sequence: number): Claim => ({
   bodyHash: "",
 });
 
+const cancelBy = (sequence: number, key = "k"): Cancel => ({
+  campaignNumber: 2,
+  key,
+  by: idOf(sequence),
+  byCampaignId: "orders",
+  atMs: 1,
+});
+
 /** `partition:kind:count` of each envelope. */
 function items(batch: CommitBatch | undefined): string[] {
   return (batch?.envelopes ?? []).map(({ partition, bytes }) => {
     const envelope = decodeEnvelope(bytes);
-    return `${partition}:${envelope.kind}:${envelope.kind === "events" ? envelope.events.length : envelope.updates.length}`;
+    return `${partition}:${envelope.kind}:${itemsOf(envelope).length}`;
   });
+}
+
+function itemsOf(envelope: Envelope): readonly unknown[] {
+  switch (envelope.kind) {
+    case "events":
+      return envelope.events;
+    case "statuses":
+      return envelope.updates;
+    case "cancels":
+      return envelope.cancels;
+  }
 }
 
 function claimKeys(batch: CommitBatch | undefined): string[][] {
@@ -127,6 +147,66 @@ test("gives each cut envelope the claims of its own events, and no others", () =
   assert.deepEqual(claimKeys(batches[0]), [
     ["99", "-99", "199", "-199"],
     ["299", "-299"],
+  ]);
+});
+
+test("an event's cancels go with it, each to the partition that it names, after that partition's events", async () => {
+  const { commit, batches, endTurn, settle } = stage();
+  const answers: unknown[] = [];
+  const cancels = [
+    { partition: 2, cancel: cancelBy(1, "cart") },
+    { partition: 1, cancel: cancelBy(1, "own") },
+  ];
+  commit.submit(1, event(1), [claimOf(1)], (error) => answers.push(error), cancels);
+  commit.submit(2, event(2), [], nothing);
+  endTurn();
+  assert.equal(batches.length, 1);
+  assert.deepEqual(items(batches[0]), ["1:events:1", "1:cancels:1", "2:events:1", "2:cancels:1"]);
+  assert.deepEqual(claimKeys(batches[0]), [["1"], [], [], []]);
+  const envelope = decodeEnvelope(batches[0]?.envelopes[3]?.bytes ?? new Uint8Array());
+  assert.deepEqual(envelope.kind === "cancels" && envelope.cancels, [cancelBy(1, "cart")]);
+  assert.deepEqual([answers, commit.waiting()], [[], 2]);
+  await settle();
+  assert.deepEqual([answers, commit.waiting()], [[null], 0]);
+});
+
+test("a failed append fails the event with its cancels", async () => {
+  const { commit, batches, endTurn, settle } = stage();
+  const answers: (Error | null)[] = [];
+  commit.submit(1, event(1), [], (error) => answers.push(error), [{ partition: 5, cancel: cancelBy(1) }]);
+  endTurn();
+  assert.deepEqual(items(batches[0]), ["1:events:1", "5:cancels:1"]);
+  await settle(new Error("disk full"));
+  assert.deepEqual([answers[0]?.message, commit.waiting()], ["disk full", 0]);
+  commit.submit(1, event(2), [], nothing);
+  endTurn();
+  assert.deepEqual(items(batches[1]), ["1:events:1"]);
+});
+
+test("an event that finds no place takes its cancels with it", () => {
+  const { commit, batches, endTurn } = stage(1);
+  commit.submit(0, event(1), [], nothing);
+  assert.equal(commit.submit(0, event(2), [], nothing, [{ partition: 0, cancel: cancelBy(2) }]), false);
+  endTurn();
+  assert.deepEqual(items(batches[0]), ["0:events:1"]);
+});
+
+test("cuts envelopes of cancels at 256 items and at 256 KB", () => {
+  const { commit, batches, endTurn } = stage();
+  for (let sequence = 0; sequence < 300; sequence++) {
+    commit.submit(0, event(sequence), [], nothing, [{ partition: 1, cancel: cancelBy(sequence) }]);
+  }
+  const long = "k".repeat(200_000);
+  for (let sequence = 0; sequence < 3; sequence++) {
+    commit.submit(0, event(sequence), [], nothing, [{ partition: 2, cancel: cancelBy(sequence, long) }]);
+  }
+  endTurn();
+  assert.deepEqual(items(batches[0]).slice(2), [
+    "1:cancels:256",
+    "1:cancels:44",
+    "2:cancels:1",
+    "2:cancels:1",
+    "2:cancels:1",
   ]);
 });
 

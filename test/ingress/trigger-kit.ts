@@ -7,6 +7,7 @@ import { join } from "node:path";
 
 import { createAdmission } from "../../engine/ingress/admission.ts";
 import { authorise } from "../../engine/ingress/authentication.ts";
+import type { Cancel } from "../../engine/message/cancel.ts";
 import { createGroupCommit, type Claim, type CommitBatch } from "../../engine/ingress/group-commit.ts";
 import { openKeyStore, type KeyStore } from "../../engine/ingress/lmdb-key-store.ts";
 import type { TriggerCampaign } from "../../engine/ingress/trigger-campaign.ts";
@@ -40,6 +41,7 @@ export function campaignOf(id: string, number: number, more: Partial<TriggerCamp
       const fault = { pointer: "/phone", attribute: "phoneNumber", code, message: "A phone number is needed." };
       return { kind: "invalid", faults: [fault, { ...fault, pointer: "/name", attribute: "name" }] };
     },
+    timing: null,
     preview: ({ phoneNumber, attributes }) =>
       attributes["name"] === "unrenderable"
         ? { kind: "unrenderable", reason: "The name is empty." }
@@ -69,6 +71,8 @@ export interface TriggerStage {
   readonly state: { waiting: number; waitingMax: number; perSecond: number; failure: Error | null };
   /** All that was committed. */
   events(): AcceptedEvent[];
+  /** Of each commit: the events with their cancels, and the partitions of these. */
+  commits(): { readonly events: AcceptedEvent[]; readonly cancels: (Cancel & { readonly partition: number })[] }[];
   /** Commits wait from now on, until the returned function is called. */
   hold(): () => void;
   /** Calls in flight at the doors and not in a commit: for waiting until requests have arrived. */
@@ -128,6 +132,13 @@ export async function startTriggers(options: StageOptions = {}): Promise<Trigger
     log,
     state,
     events: () => batches.flatMap(({ envelopes }) => envelopes.flatMap(({ bytes }) => eventsOf(bytes))),
+    commits: () =>
+      batches.map(({ envelopes }) => ({
+        events: envelopes.flatMap(({ bytes }) => eventsOf(bytes)),
+        cancels: envelopes.flatMap(({ partition, bytes }) =>
+          cancelsOf(bytes).map((cancel) => ({ ...cancel, partition })),
+        ),
+      })),
     hold() {
       const opening = deferred();
       gate = opening.promise;
@@ -147,6 +158,11 @@ export async function startTriggers(options: StageOptions = {}): Promise<Trigger
 function eventsOf(bytes: Uint8Array): readonly AcceptedEvent[] {
   const envelope = decodeEnvelope(bytes);
   return envelope.kind === "events" ? envelope.events : [];
+}
+
+function cancelsOf(bytes: Uint8Array): readonly Cancel[] {
+  const envelope = decodeEnvelope(bytes);
+  return envelope.kind === "cancels" ? envelope.cancels : [];
 }
 
 export interface Answer {

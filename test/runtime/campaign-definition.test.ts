@@ -86,7 +86,7 @@ test("all faults come at once, as dotted paths", () => {
       when: { path: "a" },
       attributes: { phoneNumber: { path: [], type: "phone", requird: true } },
     },
-    template: { ...SMALLEST.template, buttons: [{ index: 0 }] },
+    template: { ...SMALLEST.template, buttons: [{ value: "x" }] },
   };
   assert.deepEqual(faultsOf(body), {
     id: 'expected at most 64 letters, digits, - and _, found "../x"',
@@ -96,7 +96,7 @@ test("all faults come at once, as dotted paths", () => {
     "trigger.when.in": "missing; expected a list of the values to let through",
     "trigger.attributes.phoneNumber.path": "expected a path such as customer.phone, or a list of them",
     "trigger.attributes.phoneNumber.requird": 'unknown key; the nearest known key is "required"',
-    "template.buttons[0].value": 'missing; expected text such as "{{ firstName }}", in quotes',
+    "template.buttons[0].index": "missing; expected the button's place in the template, counted from 0",
   });
 });
 
