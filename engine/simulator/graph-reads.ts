@@ -2,7 +2,8 @@
 
 import type { WhatsAppTemplate } from "../message/template.ts";
 import type { GraphFault } from "./graph-error.ts";
-import type { SimulatedNumber } from "./status-notification.ts";
+import { isHighThroughput, tierOf } from "./meta-levels.ts";
+import type { NumberState } from "./number-state.ts";
 
 export type GraphReading =
   | { readonly kind: "found"; readonly body: unknown }
@@ -18,8 +19,6 @@ const NUMBER_FIELDS = [
   "name_status",
   "code_verification_status",
 ];
-/** From here on Meta calls a number's throughput HIGH. */
-const HIGH_THROUGHPUT = 1000;
 
 /** @param url of this very resource, without query: `paging.next` continues it. */
 export function listTemplates(
@@ -34,7 +33,7 @@ export function listTemplates(
   const matching = templates.filter((template) => matches(template, query));
   const page = matching.slice(offset, offset + limit);
   const after = cursorAt(offset + page.length);
-  const data = page.map((template) => pick({ ...template, id: template.id ?? "0" }, fields));
+  const data = page.map((template) => pick(template, fields));
   if (page.length === 0) return { kind: "found", body: { data } };
   const cursors = { before: cursorAt(offset), after };
   const hasMore = offset + page.length < matching.length;
@@ -42,18 +41,37 @@ export function listTemplates(
   return { kind: "found", body: { data, paging } };
 }
 
-export function describeNumber(number: SimulatedNumber, messagesPerSecond: number, query: URLSearchParams): unknown {
+export function describeNumber(
+  number: NumberState,
+  dailyRecipients: number | "unlimited",
+  query: URLSearchParams,
+): unknown {
   const properties = {
     display_phone_number: `+${number.displayPhoneNumber}`,
     verified_name: "Volley Simulator",
-    quality_rating: "GREEN",
+    quality_rating: number.quality,
     name_status: "APPROVED",
     code_verification_status: "VERIFIED",
-    throughput: { level: messagesPerSecond >= HIGH_THROUGHPUT ? "HIGH" : "STANDARD" },
-    whatsapp_business_manager_messaging_limit: "TIER_UNLIMITED",
+    status: number.status,
+    platform_type: "CLOUD_API",
+    throughput: { level: isHighThroughput(number.messagesPerSecond) ? "HIGH" : "STANDARD" },
+    whatsapp_business_manager_messaging_limit: tierOf(dailyRecipients),
+    health_status: healthOf(number),
     id: number.phoneNumberId,
   };
   return pick(properties, fieldsIn(query) ?? NUMBER_FIELDS);
+}
+
+function healthOf(number: NumberState): unknown {
+  const entities = [
+    { entity_type: "PHONE_NUMBER", id: number.phoneNumberId, can_send_message: canSend(number.fails) },
+    { entity_type: "WABA", id: number.wabaId, can_send_message: canSend(number.account.fails) },
+  ];
+  return { can_send_message: canSend(number.fails ?? number.account.fails), entities };
+}
+
+function canSend(fails: object | null): string {
+  return fails === null ? "AVAILABLE" : "BLOCKED";
 }
 
 function matches(template: WhatsAppTemplate, query: URLSearchParams): boolean {

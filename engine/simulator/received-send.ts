@@ -1,5 +1,8 @@
 // One line of the simulator's own log: what it received and what it answered, for comparing with the engine's CSV.
 
+import type { LostForm } from "./recipient-rule.ts";
+import type { SendRoute } from "./send-route.ts";
+
 export interface ReceivedSend {
   /** Counts the sends of one simulator, from 1. */
   readonly sequence: number;
@@ -8,19 +11,27 @@ export interface ReceivedSend {
   /** The same moment on a clock that never jumps; only differences mean something. */
   readonly arrivedMonotonicMs: number;
   readonly phoneNumberId: string;
+  readonly route: SendRoute;
   /** As sent. */
   readonly to: string;
   readonly templateName: string;
   readonly templateLanguage: string;
   /** The body text as the person would read it, rendered by the simulator itself; empty when the send did not fit its template. */
   readonly text: string;
+  /** Of a carousel only: the texts of its cards. */
+  readonly cards?: readonly string[];
   readonly bizOpaqueCallbackData: string;
   readonly answer: SendAnswer;
-  /** What the webhooks will report in the end; null for a message that was not taken. */
-  readonly end: {
-    readonly status: "sent" | "delivered" | "read" | "failed";
-    readonly errorCode: number | null;
-  } | null;
+  /**
+   * What the webhooks will report in the end; null for a message that was not taken. `held` until its template's pacing
+   * ends; then this is replaced, but in the log file.
+   */
+  readonly end: SendEnd | null;
+}
+
+export interface SendEnd {
+  readonly status: "sent" | "delivered" | "read" | "failed" | "held";
+  readonly errorCode: number | null;
 }
 
 export type SendAnswer =
@@ -34,7 +45,7 @@ export type SendAnswer =
   /** The caller cannot know what became of it. `wamid` is null when the message was not taken. */
   | {
       readonly kind: "lost";
-      readonly how: "cut" | "silent" | "garbled";
+      readonly how: LostForm;
       readonly wamid: string | null;
     };
 
@@ -60,6 +71,13 @@ export class ReceivedSends {
     const excess = this.#sends.length - this.#max;
     this.#sends = this.#sends.slice(excess);
     this.#forgotten += excess;
+  }
+
+  /** A message whose end was open has one now. */
+  settle(sequence: number, end: SendEnd): void {
+    const index = sequence - this.#forgotten - 1;
+    const send = this.#sends[index];
+    if (send !== undefined) this.#sends[index] = { ...send, end };
   }
 
   all(): readonly ReceivedSend[] {

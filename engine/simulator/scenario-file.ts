@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 
 import { EngineError, messageOf } from "../runtime/errors.ts";
-import { readScenario, type Scenario } from "./scenario.ts";
+import { readScenario } from "./scenario-reading.ts";
+import type { Scenario } from "./scenario.ts";
 
 /** @throws EngineError ERR_CONFIG_UNREADABLE, or ERR_CONFIG_INVALID with every fault. */
 export function loadScenarioFile(file: string): Scenario {

@@ -1,7 +1,8 @@
-// The body of `POST /{version}/{phone-number-id}/messages`, checked field by field as the Graph API does before it
+// The body of `POST /{version}/{phone-number-id}/messages` and `…/marketing_messages`, checked field by field as the Graph API does before it
 // looks at the template.
 
 import type { GraphFault } from "./graph-error.ts";
+import type { SendRoute } from "./send-route.ts";
 
 export interface SendRequest {
   /** As sent. */
@@ -13,6 +14,8 @@ export interface SendRequest {
   readonly components: readonly unknown[];
   /** `biz_opaque_callback_data`, or empty. */
   readonly callbackData: string;
+  /** `product_policy` of marketing messages, or empty. */
+  readonly productPolicy: string;
 }
 
 export type SendReading =
@@ -26,7 +29,7 @@ const NO_COMPONENTS: readonly unknown[] = [];
 const NO_FIELDS: Readonly<Record<string, unknown>> = {};
 
 /** @returns also for a refused body what could be read of it, for the log. */
-export function readSend(body: string): SendReading {
+export function readSend(body: string, route: SendRoute = "messages"): SendReading {
   const fields = parseObject(body);
   const template = objectIn(fields["template"]);
   const to = textIn(fields["to"]);
@@ -37,8 +40,9 @@ export function readSend(body: string): SendReading {
     language: textIn(objectIn(template["language"])["code"]),
     components: Array.isArray(template["components"]) ? template["components"] : NO_COMPONENTS,
     callbackData: textIn(fields["biz_opaque_callback_data"]),
+    productPolicy: textIn(fields["product_policy"]),
   };
-  const fault = faultOf(fields, template, request);
+  const fault = faultOf(fields, template, request, route);
   return fault === null ? { kind: "send", request } : { kind: "refused", fault, request };
 }
 
@@ -46,6 +50,7 @@ function faultOf(
   fields: Readonly<Record<string, unknown>>,
   template: Readonly<Record<string, unknown>>,
   request: SendRequest,
+  route: SendRoute,
 ): GraphFault | null {
   if (fields["messaging_product"] === undefined) return missing("messaging_product");
   if (fields["messaging_product"] !== "whatsapp") {
@@ -58,6 +63,7 @@ function faultOf(
   if (fields["to"] === undefined) return missing("to");
   if (request.waId === "") return { code: 131009, details: "Parameter 'to' is not a valid WhatsApp phone number." };
   if (fields["type"] !== "template") {
+    if (route === "marketing_messages") return { code: 100, details: "Message must be a template message." };
     return { code: 131051, details: "The simulator takes messages of type template only." };
   }
   if (fields["template"] === undefined) return missing("template");

@@ -2,6 +2,8 @@
 
 import type { WhatsAppTemplate } from "../message/template.ts";
 import { ERROR_CODES, EngineError, messageOf, type ErrorCode } from "../runtime/errors.ts";
+import type { Change } from "./change.ts";
+import type { Inbound } from "./inbound.ts";
 import type { ScenarioInput } from "./scenario.ts";
 
 export type SimulatorCall =
@@ -10,6 +12,9 @@ export type SimulatorCall =
   | { readonly kind: "setScenario"; readonly scenario: ScenarioInput }
   | { readonly kind: "setTemplates"; readonly templates: readonly WhatsAppTemplate[] }
   | { readonly kind: "setWebhookUrl"; readonly url: string | null }
+  | { readonly kind: "state" }
+  | { readonly kind: "setState"; readonly changes: Change | readonly Change[] }
+  | { readonly kind: "receiveInbound"; readonly inbound: Inbound }
   | { readonly kind: "stats" }
   | { readonly kind: "idle" }
   | { readonly kind: "close" };

@@ -23,6 +23,12 @@ function answer(simulator: Simulator, call: SimulatorCall): unknown {
       return simulator.setTemplates(call.templates);
     case "setWebhookUrl":
       return simulator.setWebhookUrl(call.url);
+    case "state":
+      return simulator.state();
+    case "setState":
+      return simulator.setState(call.changes);
+    case "receiveInbound":
+      return simulator.receiveInbound(call.inbound);
     case "stats":
       return simulator.stats();
     case "idle":

@@ -3,6 +3,8 @@
 import { Worker } from "node:worker_threads";
 
 import type { WhatsAppTemplate } from "../message/template.ts";
+import type { Change } from "./change.ts";
+import type { Inbound } from "./inbound.ts";
 import type { ReceivedSend } from "./received-send.ts";
 import type { Scenario, ScenarioInput } from "./scenario.ts";
 import { rebuildError, type NumberedResult, type SimulatorCall } from "./simulator-thread-protocol.ts";
@@ -18,6 +20,9 @@ export interface SimulatorThread {
   setScenario(scenario: ScenarioInput): Promise<void>;
   setTemplates(templates: readonly WhatsAppTemplate[]): Promise<void>;
   setWebhookUrl(url: string | null): Promise<void>;
+  state(): Promise<readonly Change[]>;
+  setState(changes: Change | readonly Change[]): Promise<void>;
+  receiveInbound(inbound: Inbound): Promise<void>;
   stats(): Promise<SimulatorStats>;
   idle(): Promise<void>;
   /** Resolves once the thread has ended. Safe twice. */
@@ -47,6 +52,9 @@ export async function startSimulatorThread(options: SimulatorOptions): Promise<S
     setScenario: (scenario) => thread.ask<void>({ kind: "setScenario", scenario }),
     setTemplates: (templates) => thread.ask<void>({ kind: "setTemplates", templates }),
     setWebhookUrl: (webhookUrl) => thread.ask<void>({ kind: "setWebhookUrl", url: webhookUrl }),
+    state: () => thread.ask<readonly Change[]>({ kind: "state" }),
+    setState: (changes) => thread.ask<void>({ kind: "setState", changes }),
+    receiveInbound: (inbound) => thread.ask<void>({ kind: "receiveInbound", inbound }),
     stats: () => thread.ask<SimulatorStats>({ kind: "stats" }),
     idle: () => thread.ask<void>({ kind: "idle" }),
     close: () => thread.close(),

@@ -2,9 +2,13 @@
 
 import type { WhatsAppTemplate } from "../message/template.ts";
 import type { AnswerStats } from "./answer-counts.ts";
+import type { Change } from "./change.ts";
+import type { HappeningStats } from "./happenings.ts";
+import type { HeldMessages } from "./held-messages.ts";
+import type { Inbound } from "./inbound.ts";
+import type { NumberStats, SimulatedSender } from "./number-state.ts";
 import type { ReceivedSend } from "./received-send.ts";
 import type { Scenario, ScenarioInput } from "./scenario.ts";
-import type { NumberStats, SimulatedSender } from "./send-desk.ts";
 import type { OutboxStats } from "./webhook-http-outbox.ts";
 
 export interface SimulatorOptions {
@@ -31,7 +35,7 @@ export interface SimulatorOptions {
   readonly receivedMax?: number;
 }
 
-export interface SimulatorStats {
+export interface SimulatorStats extends HappeningStats {
   readonly seed: number;
   readonly answers: AnswerStats;
   /** Answers that wait for their time; those that never come are not counted. */
@@ -41,6 +45,16 @@ export interface SimulatorStats {
   readonly webhooks: OutboxStats;
   /** By phone_number_id. */
   readonly numbers: Readonly<Record<string, NumberStats>>;
+  /** Of the portfolio, like {@link NumberStats.recipientsLastDay}; and its limit. */
+  readonly recipients: {
+    readonly lastDay: number;
+    readonly peak: number;
+    readonly limit: number | "unlimited";
+  };
+  /** Held messages that wait for their template's pacing, were released, and were dropped with their template. */
+  readonly held: HeldMessages["stats"];
+  /** Reads of templates and numbers. */
+  readonly management: { readonly calls: number; readonly refused: number };
   /** The oldest sends that `received()` no longer holds. */
   readonly forgotten: number;
 }
@@ -56,6 +70,12 @@ export interface Simulator {
   setScenario(scenario: ScenarioInput): void;
   setTemplates(templates: readonly WhatsAppTemplate[]): void;
   setWebhookUrl(url: string | null): void;
+  /** What Meta's side knows, as the changes that lead to it. */
+  state(): readonly Change[];
+  /** Changes it; webhooks tell of it as Meta's do. @throws EngineError ERR_CONFIG_INVALID with every fault. */
+  setState(changes: Change | readonly Change[]): void;
+  /** A person writes. @throws EngineError ERR_CONFIG_INVALID when there is no such number. */
+  receiveInbound(inbound: Inbound): void;
   stats(): SimulatorStats;
   /** Resolves once every answer was given and every status was posted and answered with 200, or dropped. */
   idle(): Promise<void>;

@@ -20,6 +20,11 @@ export class SlidingWindow {
     return this.#peak;
   }
 
+  /** When the oldest of those in the window fell into it; 0 when there is none. */
+  get oldestMs(): number {
+    return this.#length === 0 ? 0 : (this.#times[this.#head] ?? 0);
+  }
+
   /** Events in the window that ends now: later than `nowMs - windowMs`. Times must not go back. */
   count(nowMs: number): number {
     const edgeMs = nowMs - this.#windowMs;

@@ -1,9 +1,11 @@
-// The webhook body that reports statuses, byte for byte as Meta writes it: field order of real captures (August 2026),
-// everything beyond ASCII escaped, `conversation` only before v24.
+// The webhook body, byte for byte as Meta writes it: field order of real captures (August 2026), everything beyond ASCII
+// escaped, `conversation` only before v24.
 
 import { createHmac } from "node:crypto";
 
+import type { FieldUpdate } from "./field-update.ts";
 import { statusErrors } from "./graph-error.ts";
+import { escapeLikeMeta, quote } from "./meta-json.ts";
 
 /** A business phone number of the simulation. */
 export interface SimulatedNumber {
@@ -19,13 +21,18 @@ export interface TakenMessage {
   readonly waId: string;
   /** Business-scoped. */
   readonly userId: string;
+  readonly wamid: string;
   readonly wamidJson: string;
   /** `biz_opaque_callback_data`; empty when the send had none. */
   readonly callbackDataJson: string;
-  /** Of the template, lower case. */
+  /** What it is charged as: the template's category in lower case, or `marketing_lite`. */
   readonly category: string;
   /** Major Graph API version of the send. */
   readonly apiVersion: number;
+  /** Its statuses name the person by user id only. */
+  readonly isWithoutPhone: boolean;
+  /** Its further reports are void: it was dropped before it was sent. */
+  isDropped: boolean;
 }
 
 export interface StatusReport {
@@ -34,16 +41,21 @@ export interface StatusReport {
   /** Epoch milliseconds; Meta tells whole seconds. */
   readonly atMs: number;
   readonly errorCode: number | null;
+  /** The price is another one than `sent` said. */
+  readonly hasOtherPrice: boolean;
   /** When it is due at the subscriber, on the clock that never jumps. */
   readonly dueMonotonicMs: number;
 }
+
+/** What one POST may carry many of. */
+export type WebhookUpdate = StatusReport | FieldUpdate;
 
 /** From this version on only free-entry-point windows carry `conversation`. */
 const CONVERSATION_UNTIL_VERSION = 24;
 const DAY_SECONDS = 86_400;
 
 export function takenMessage(
-  message: Pick<TakenMessage, "number" | "waId" | "category" | "apiVersion"> & {
+  message: Pick<TakenMessage, "number" | "waId" | "category" | "apiVersion" | "isWithoutPhone"> & {
     readonly wamid: string;
     /** Empty for none. */
     readonly callbackData: string;
@@ -53,24 +65,48 @@ export function takenMessage(
     number: message.number,
     waId: message.waId,
     userId: userIdOf(message.waId),
+    wamid: message.wamid,
     wamidJson: quote(message.wamid),
     callbackDataJson: message.callbackData === "" ? "" : quote(message.callbackData),
     category: message.category,
     apiVersion: message.apiVersion,
+    isWithoutPhone: message.isWithoutPhone,
+    isDropped: false,
   };
 }
 
-export function notificationBody(reports: readonly StatusReport[], updatesPerChangeMax: number): Buffer {
+export function notificationBody(updates: readonly WebhookUpdate[], updatesPerChangeMax: number): Buffer {
   const entries: string[] = [];
   let start = 0;
-  while (start < reports.length) {
-    const wabaId = reports[start]?.message.number.wabaId ?? "";
-    let end = start + 1;
-    while (end < reports.length && reports[end]?.message.number.wabaId === wabaId) end++;
-    entries.push(`{"id":${quote(wabaId)},"changes":[${changes(reports.slice(start, end), updatesPerChangeMax)}]}`);
-    start = end;
+  while (start < updates.length) {
+    const first = updates[start];
+    if (first === undefined) break;
+    if (isStatus(first)) {
+      const { wabaId } = first.message.number;
+      const reports = statusesFrom(updates, start, wabaId);
+      entries.push(`{"id":${quote(wabaId)},"changes":[${changes(reports, updatesPerChangeMax)}]}`);
+      start += reports.length;
+    } else {
+      entries.push(`{"id":${quote(first.wabaId)},"time":${first.atSeconds},"changes":[${first.changeJson}]}`);
+      start++;
+    }
   }
   return Buffer.from(`{"object":"whatsapp_business_account","entry":[${entries.join(",")}]}`, "latin1");
+}
+
+/** The neighbours from `start` on that are statuses of one account. */
+function statusesFrom(updates: readonly WebhookUpdate[], start: number, wabaId: string): StatusReport[] {
+  const reports: StatusReport[] = [];
+  for (let index = start; index < updates.length; index++) {
+    const update = updates[index];
+    if (update === undefined || !isStatus(update) || update.message.number.wabaId !== wabaId) break;
+    reports.push(update);
+  }
+  return reports;
+}
+
+function isStatus(update: WebhookUpdate): update is StatusReport {
+  return "message" in update;
 }
 
 /** The value of `X-Hub-Signature-256`. */
@@ -79,7 +115,7 @@ export function signBody(body: Uint8Array, appSecret: string): string {
 }
 
 /** The same person has the same one, and it tells nothing of the number. */
-function userIdOf(waId: string): string {
+export function userIdOf(waId: string): string {
   let low = 0x811c9dc5;
   let high = 0x9747b28c;
   for (let index = 0; index < waId.length; index++) {
@@ -108,13 +144,17 @@ function changes(reports: readonly StatusReport[], updatesPerChangeMax: number):
 }
 
 function change(number: SimulatedNumber, reports: readonly StatusReport[]): string {
-  const contacts = reports
-    .filter((report) => report.status !== "failed")
-    .map(({ message }) => `{"wa_id":"${message.waId}","user_id":"${message.userId}"}`);
+  const contacts = reports.filter((report) => report.status !== "failed").map(({ message }) => contact(message));
   const metadata = `{"display_phone_number":${quote(number.displayPhoneNumber)},"phone_number_id":${quote(number.phoneNumberId)}}`;
   const contactsField = contacts.length > 0 ? `"contacts":[${contacts.join(",")}],` : "";
   const statuses = reports.map(statusItem).join(",");
   return `{"value":{"messaging_product":"whatsapp","metadata":${metadata},${contactsField}"statuses":[${statuses}]},"field":"messages"}`;
+}
+
+function contact(message: TakenMessage): string {
+  return message.isWithoutPhone
+    ? `{"user_id":"${message.userId}"}`
+    : `{"wa_id":"${message.waId}","user_id":"${message.userId}"}`;
 }
 
 function statusItem(report: StatusReport): string {
@@ -122,10 +162,11 @@ function statusItem(report: StatusReport): string {
   const isFailed = status === "failed";
   const atSeconds = Math.floor(report.atMs / 1000);
   return (
-    `{"id":${message.wamidJson},"status":"${status}","timestamp":"${atSeconds}","recipient_id":"${message.waId}"` +
-    (isFailed ? "" : `,"recipient_user_id":"${message.userId}"`) +
+    `{"id":${message.wamidJson},"status":"${status}","timestamp":"${atSeconds}"` +
+    (message.isWithoutPhone ? "" : `,"recipient_id":"${message.waId}"`) +
+    (isFailed && !message.isWithoutPhone ? "" : `,"recipient_user_id":"${message.userId}"`) +
     (message.callbackDataJson === "" ? "" : `,"biz_opaque_callback_data":${message.callbackDataJson}`) +
-    (isFailed ? "" : conversation(message, status, atSeconds) + pricing(message.category)) +
+    (isFailed ? "" : conversation(message, status, atSeconds) + pricing(report)) +
     (isFailed && report.errorCode !== null ? `,"errors":${escapeLikeMeta(statusErrors(report.errorCode))}` : "") +
     "}"
   );
@@ -138,23 +179,7 @@ function conversation(message: TakenMessage, status: string, atSeconds: number):
   return `,"conversation":{"id":"${id}",${expiry}"origin":{"type":"${message.category}"}}`;
 }
 
-function pricing(category: string): string {
-  return `,"pricing":{"billable":true,"pricing_model":"PMP","category":"${category}","type":"regular"}`;
-}
-
-function quote(text: string): string {
-  return escapeLikeMeta(JSON.stringify(text));
-}
-
-/**
- * Meta escapes beyond JSON's needs, and signs what it escaped: a receiver that parses and writes the body anew gets
- * another signature. Lower-case `\uXXXX` for everything beyond ASCII, and for `<`, `%`, `@`; `\/` for a slash.
- */
-function escapeLikeMeta(json: string): string {
-  // oxlint-disable-next-line no-control-regex -- DEL and everything beyond ASCII.
-  if (!/[/<%@\u007f-\uffff]/.test(json)) return json;
-  // oxlint-disable-next-line no-control-regex -- as above.
-  return json.replaceAll(/[/<%@\u007f-\uffff]/g, (character) =>
-    character === "/" ? String.raw`\/` : String.raw`\u` + character.charCodeAt(0).toString(16).padStart(4, "0"),
-  );
+function pricing({ message, hasOtherPrice }: StatusReport): string {
+  const [isBillable, type] = hasOtherPrice ? [false, "free_entry_point"] : [true, "regular"];
+  return `,"pricing":{"billable":${isBillable},"pricing_model":"PMP","category":"${message.category}","type":"${type}"}`;
 }

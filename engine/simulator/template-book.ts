@@ -1,50 +1,54 @@
 // The templates that the simulated accounts own: finds the one a send names, checks the send against it, and renders
-// the text that the person would read.
+// the text that the person would read. What Meta does to a template changes it here.
 
-import type { TemplateButton, WhatsAppTemplate } from "../message/template.ts";
+import type { WhatsAppTemplate } from "../message/template.ts";
+import { bookTemplate, calmMood, type BookedTemplate } from "./booked-template.ts";
 import type { GraphFault } from "./graph-error.ts";
+import { sortContent, type SortedContent } from "./given-content.ts";
 import type { SendRequest } from "./send-request.ts";
-import { countDetails, fieldOf, fillPattern, parameterText, readPattern, type TextPattern } from "./text-pattern.ts";
+import { checkCards } from "./template-cards.ts";
+import { checkContent } from "./template-check.ts";
+import { fieldOf } from "./text-pattern.ts";
 
 export type TemplateCheck =
-  | { readonly kind: "fits"; readonly text: string; readonly category: string }
+  | {
+      readonly kind: "fits";
+      readonly text: string;
+      /** Of the cards of a carousel, in order. */
+      readonly cards: readonly string[];
+      readonly booked: BookedTemplate;
+    }
   | { readonly kind: "faulty"; readonly fault: GraphFault };
 
-interface BookedTemplate {
-  readonly template: WhatsAppTemplate;
-  readonly isNamed: boolean;
-  readonly category: string;
-  /** TEXT, IMAGE, VIDEO, DOCUMENT, LOCATION, or empty: no header. */
-  readonly headerFormat: string;
-  readonly header: TextPattern;
-  readonly body: TextPattern;
-  readonly buttons: readonly BookedButton[];
-  /** Component types that are not checked, such as carousel. */
-  readonly otherTypes: ReadonlySet<string>;
-}
-
-interface BookedButton {
-  readonly type: string;
-  readonly needsValue: boolean;
-}
-
-interface GivenComponents {
-  readonly header: readonly unknown[];
-  readonly body: readonly unknown[];
-  readonly buttons: readonly unknown[];
-}
-
 const BODY_LENGTH_MAX = 1024;
-const COUPON_CODE_LENGTH_MAX = 20;
-const NO_PARAMETERS: readonly unknown[] = [];
-const NO_PATTERN = readPattern("");
-const MEDIA_FORMATS: ReadonlySet<string> = new Set(["IMAGE", "VIDEO", "DOCUMENT"]);
+const NO_CARDS: readonly string[] = [];
+/** Ids that Meta would give begin with enough digits to be none of these. */
+const ID_BASE = 1_000_000_000_000_000;
 
 export class TemplateBook {
   readonly #booked = new Map<string, BookedTemplate>();
 
   constructor(templates: readonly WhatsAppTemplate[]) {
-    for (const template of templates) this.#booked.set(keyOf(template.name, template.language), book(template));
+    for (const template of templates) this.#add({ ...template, id: template.id ?? idOf(template) });
+  }
+
+  /** As they are now, in the order in which they came. */
+  templates(): readonly WhatsAppTemplate[] {
+    return [...this.#booked.values()].map(({ template }) => template);
+  }
+
+  /** Those of that name, and language if there is one. */
+  named(name: string | null, language: string | undefined): readonly BookedTemplate[] {
+    return [...this.#booked.values()].filter(
+      ({ template }) =>
+        (name === null || template.name === name) && (language === undefined || template.language === language),
+    );
+  }
+
+  /** Replaces some of its fields; what Meta has against it stays. */
+  change(booked: BookedTemplate, fields: Partial<WhatsAppTemplate>): void {
+    const template = { ...booked.template, ...fields };
+    this.#booked.set(keyOf(template.name, template.language), bookTemplate(template, booked.mood));
   }
 
   /** @param apiVersion major version of the call. */
@@ -52,36 +56,23 @@ export class TemplateBook {
     const booked = this.#booked.get(keyOf(request.templateName, request.language));
     const fault = booked === undefined ? unknownTemplate(request) : statusFault(booked.template, request);
     if (booked === undefined || fault !== null) return { kind: "faulty", fault: fault ?? unknownTemplate(request) };
-    const given = sortComponents(request.components, booked);
-    if ("code" in given) return { kind: "faulty", fault: given };
-    const otherFault = headerFault(booked, given.header, apiVersion) ?? buttonsFault(booked, given.buttons, apiVersion);
-    if (otherFault !== null) return { kind: "faulty", fault: otherFault };
-    return checkBody(booked, given.body, apiVersion);
+    const given = sortContent(request.components, booked.otherTypes);
+    const kindFault = unexpectedFault(booked, given);
+    if (kindFault !== null) return { kind: "faulty", fault: kindFault };
+    const { isNamed } = booked;
+    const rules = { isNamed, apiVersion, place: "", bodyLengthMax: BODY_LENGTH_MAX };
+    const content = checkContent(booked.content, given, rules);
+    if (content.kind === "faulty") return content;
+    const lackingFault = offerFault(booked, given.offer);
+    if (lackingFault !== null) return { kind: "faulty", fault: lackingFault };
+    if (booked.cards === null) return { kind: "fits", text: content.text, cards: NO_CARDS, booked };
+    const cards = checkCards(booked.cards, given.carousel, { isNamed, apiVersion });
+    return cards.kind === "faulty" ? cards : { kind: "fits", text: content.text, cards: cards.texts, booked };
   }
-}
 
-function book(template: WhatsAppTemplate): BookedTemplate {
-  const component = (type: string) => template.components.find((one) => one.type.toUpperCase() === type);
-  const header = component("HEADER");
-  const body = readPattern(component("BODY")?.text ?? "");
-  const known = new Set(["HEADER", "BODY", "FOOTER", "BUTTONS"]);
-  const types = template.components.map((one) => one.type.toUpperCase());
-  return {
-    template,
-    isNamed: template.parameter_format?.toUpperCase() === "NAMED" || body.names.some((name) => !/^\d+$/.test(name)),
-    category: template.category.toLowerCase(),
-    headerFormat: header === undefined ? "" : (header.format ?? "TEXT").toUpperCase(),
-    header: header?.text === undefined ? NO_PATTERN : readPattern(header.text),
-    body,
-    buttons: (component("BUTTONS")?.buttons ?? []).map(bookButton),
-    otherTypes: new Set(types.filter((type) => !known.has(type))),
-  };
-}
-
-function bookButton(button: TemplateButton): BookedButton {
-  const type = button.type.toUpperCase();
-  const isVariableUrl = type === "URL" && readPattern(button.url ?? "").names.length > 0;
-  return { type, needsValue: isVariableUrl || type === "COPY_CODE" || type === "OTP" };
+  #add(template: WhatsAppTemplate): void {
+    this.#booked.set(keyOf(template.name, template.language), bookTemplate(template, calmMood()));
+  }
 }
 
 function unknownTemplate(request: SendRequest): GraphFault {
@@ -104,145 +95,33 @@ function statusFault(template: WhatsAppTemplate, request: SendRequest): GraphFau
   }
 }
 
-function sortComponents(components: readonly unknown[], booked: BookedTemplate): GivenComponents | GraphFault {
-  let header = NO_PARAMETERS;
-  let body = NO_PARAMETERS;
-  const buttons: unknown[] = [];
-  for (const component of components) {
-    const type = typeOf(component, "type");
-    const parameters = fieldOf(component, "parameters");
-    const list = Array.isArray(parameters) ? parameters : NO_PARAMETERS;
-    if (type === "HEADER") header = list;
-    else if (type === "BODY") body = list;
-    else if (type === "BUTTON") buttons.push(component);
-    else if (!booked.otherTypes.has(type)) return { code: 132012, details: `Unexpected component of type ${type}` };
-  }
-  return { header, body, buttons };
+function unexpectedFault(booked: BookedTemplate, given: SortedContent): GraphFault | null {
+  const hasCarousel = given.carousel !== undefined && booked.cards === null;
+  const hasOffer = given.offer !== undefined && booked.offer === "none";
+  const type = hasCarousel ? "CAROUSEL" : hasOffer ? "LIMITED_TIME_OFFER" : given.other;
+  return type === "" ? null : { code: 132012, details: `Unexpected component of type ${type}` };
 }
 
-function headerFault(booked: BookedTemplate, parameters: readonly unknown[], apiVersion: number): GraphFault | null {
-  const { headerFormat } = booked;
-  if (headerFormat === "" || headerFormat === "TEXT") {
-    const { isNamed } = booked;
-    const filled = fillPattern(booked.header, { label: "header", parameters, isNamed, apiVersion });
-    return filled.kind === "faulty" ? filled.fault : null;
-  }
-  if (parameters.length !== 1) return { code: 132000, details: countDetails("header", parameters.length, 1) };
-  const type = typeOf(parameters[0], "type");
-  if (type !== headerFormat) {
-    return {
-      code: 132012,
-      details: `header: Format mismatch, expected ${headerFormat}, received ${type || "UNKNOWN"}`,
-    };
-  }
-  const value = fieldOf(parameters[0], type.toLowerCase());
-  if (MEDIA_FORMATS.has(headerFormat)) return mediaFault(value, type);
-  const isPlaced = isCoordinate(fieldOf(value, "latitude")) && isCoordinate(fieldOf(value, "longitude"));
-  return isPlaced ? null : { code: 131008, details: "header: location requires latitude and longitude" };
-}
-
-function mediaFault(value: unknown, type: string): GraphFault | null {
-  const id = fieldOf(value, "id");
-  const link = fieldOf(value, "link");
-  if (typeof id === "string" && id !== "") return null;
-  if (typeof link === "string" && /^https?:\/\/\S+$/i.test(link)) return null;
-  return { code: 131008, details: `header: ${type} requires an id or a link` };
-}
-
-function isCoordinate(value: unknown): boolean {
-  return (typeof value === "number" || typeof value === "string") && value !== "" && Number.isFinite(Number(value));
-}
-
-function buttonsFault(booked: BookedTemplate, components: readonly unknown[], apiVersion: number): GraphFault | null {
-  const given = new Set<number>();
-  for (const component of components) {
-    const index = Number(fieldOf(component, "index") ?? Number.NaN);
-    const button = booked.buttons[index];
-    if (button === undefined) {
-      return {
-        code: 132012,
-        details: `buttons: Button at index ${index} does not exist in the template`,
-      };
-    }
-    const fault = buttonFault({ button, index, component, apiVersion });
-    if (fault !== null) return fault;
-    given.add(index);
-  }
-  for (const [index, button] of booked.buttons.entries()) {
-    if (button.needsValue && !given.has(index)) return buttonWithoutValue(index, button.type);
-  }
-  return null;
-}
-
-function buttonFault(given: {
-  readonly button: BookedButton;
-  readonly index: number;
-  readonly component: unknown;
-  readonly apiVersion: number;
-}): GraphFault | null {
-  const { button, index } = given;
-  const subType = typeOf(given.component, "sub_type");
-  const expected = button.type === "OTP" ? "URL" : button.type;
-  if (subType !== expected) {
-    return {
-      code: 132012,
-      details: `buttons: Button at index ${index} is of type ${expected}, not ${subType || "UNKNOWN"}`,
-    };
-  }
-  const parameters = fieldOf(given.component, "parameters");
+/** An offer that expires needs the moment at which it does. */
+function offerFault(booked: BookedTemplate, offer: unknown): GraphFault | null {
+  if (booked.offer !== "expiring") return null;
+  const parameters = fieldOf(offer, "parameters");
   const parameter: unknown = Array.isArray(parameters) ? parameters[0] : undefined;
-  if (subType === "QUICK_REPLY") {
-    return isText(fieldOf(parameter, "payload")) ? null : buttonWithoutValue(index, subType);
+  const expiresAt = fieldOf(fieldOf(parameter, "limited_time_offer"), "expiration_time_ms");
+  if (expiresAt === undefined) {
+    return { code: 131008, details: "limited_time_offer: expiration_time_ms is required" };
   }
-  if (subType === "COPY_CODE") return couponFault(fieldOf(parameter, "coupon_code"), index);
-  if (subType !== "URL") return null;
-  if (!button.needsValue) return { code: 132000, details: countDetails("buttons", 1, 0) };
-  if (parameter === undefined) return buttonWithoutValue(index, subType);
-  const reading = parameterText(parameter, given.apiVersion);
-  return reading.kind === "faulty" ? reading.fault : null;
+  const isTime = typeof expiresAt === "number" && Number.isSafeInteger(expiresAt) && expiresAt > 0;
+  return isTime ? null : { code: 131009, details: "limited_time_offer: expiration_time_ms is not a time" };
 }
 
-function couponFault(code: unknown, index: number): GraphFault | null {
-  if (!isText(code)) return buttonWithoutValue(index, "COPY_CODE");
-  if (code.length <= COUPON_CODE_LENGTH_MAX) return null;
-  return {
-    code: 131009,
-    details: `buttons: coupon_code is longer than ${COUPON_CODE_LENGTH_MAX} characters`,
-  };
-}
-
-function buttonWithoutValue(index: number, type: string): GraphFault {
-  const name = type.charAt(0) + type.slice(1).toLowerCase();
-  return {
-    code: 131008,
-    details: `buttons: Button at index ${index} of type ${name} requires a parameter`,
-  };
-}
-
-function checkBody(booked: BookedTemplate, parameters: readonly unknown[], apiVersion: number): TemplateCheck {
-  const { isNamed, category } = booked;
-  const filled = fillPattern(booked.body, { label: "body", parameters, isNamed, apiVersion });
-  if (filled.kind === "faulty") return filled;
-  // Characters, not UTF-16 units; counted only when the units leave a doubt.
-  if (filled.text.length > BODY_LENGTH_MAX && lengthOf(filled.text) > BODY_LENGTH_MAX) {
-    const details = `body: text of ${lengthOf(filled.text)} characters is longer than ${BODY_LENGTH_MAX}`;
-    return { kind: "faulty", fault: { code: 132005, details } };
+/** A numeric id for a template that came without: the same for the same name and language. */
+function idOf(template: WhatsAppTemplate): string {
+  let hash = 0x811c9dc5;
+  for (const character of keyOf(template.name, template.language)) {
+    hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
   }
-  return { kind: "fits", text: filled.text, category };
-}
-
-/** Meta takes types in either case. */
-function typeOf(value: unknown, field: string): string {
-  const type = fieldOf(value, field);
-  return typeof type === "string" ? type.toUpperCase() : "";
-}
-
-function lengthOf(text: string): number {
-  return Array.from(text).length;
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
+  return String(ID_BASE + (hash >>> 0));
 }
 
 function keyOf(name: string, language: string): string {

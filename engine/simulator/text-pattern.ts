@@ -133,6 +133,12 @@ export function fieldOf(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
+/** Such a field in upper case: Meta takes types in either case. Empty where there is none. */
+export function typeOf(value: unknown, field: string): string {
+  const type = fieldOf(value, field);
+  return typeof type === "string" ? type.toUpperCase() : "";
+}
+
 function faulty(code: number, details: string): Faulty {
   return { kind: "faulty", fault: { code, details } };
 }

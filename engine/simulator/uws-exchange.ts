@@ -7,6 +7,7 @@ export interface ExchangeAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export const JSON_TYPE = "application/json; charset=UTF-8";
@@ -14,6 +15,7 @@ export const HTML_TYPE = "text/html; charset=utf-8";
 
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
+  202: "Accepted",
   400: "Bad Request",
   401: "Unauthorized",
   403: "Forbidden",
@@ -51,6 +53,7 @@ export class UwsExchange {
       this.#response.writeStatus(`${answer.status} ${REASONS[answer.status] ?? "Error"}`);
       this.#response.writeHeader("content-type", answer.contentType);
       if (this.#apiVersion !== "") this.#response.writeHeader("facebook-api-version", this.#apiVersion);
+      for (const name in answer.headers) this.#response.writeHeader(name, answer.headers[name] ?? "");
       this.#response.end(answer.body);
     });
   }

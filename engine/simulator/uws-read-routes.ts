@@ -2,15 +2,19 @@
 
 import type { HttpRequest, HttpResponse, TemplatedApp } from "uWebSockets.js";
 
-import type { WhatsAppTemplate } from "../message/template.ts";
 import { errorBody, httpStatusOf, type GraphFault } from "./graph-error.ts";
 import { describeNumber, listTemplates, type GraphReading } from "./graph-reads.ts";
-import { unknownObject, type SendDesk } from "./send-desk.ts";
+import type { ManagementUse } from "./management-limit.ts";
+import { unknownObject } from "./send-desk.ts";
 import { JSON_TYPE, UwsExchange } from "./uws-exchange.ts";
+import type { World } from "./world.ts";
 
 export interface ReadTarget {
-  readonly desk: SendDesk;
-  templates(): readonly WhatsAppTemplate[];
+  readonly world: World;
+  /** One more `fbtrace_id`. */
+  traceId(): string;
+  /** Takes one call of the account's hour. */
+  use(wabaId: string): ManagementUse;
 }
 
 interface Read {
@@ -20,43 +24,57 @@ interface Read {
   readonly url: string;
 }
 
+interface Finding {
+  /** Of the account that the call counts for. */
+  readonly wabaId: string;
+  read(): GraphReading;
+}
+
 export function addReadRoutes(app: TemplatedApp, target: ReadTarget): void {
-  const { desk } = target;
-  const read = (response: HttpResponse, request: HttpRequest, find: (read: Read) => GraphReading): void => {
+  const { world } = target;
+  const read = (response: HttpResponse, request: HttpRequest, look: (read: Read) => Finding | null): void => {
     const exchange = new UwsExchange(response, request.getParameter(0) ?? "");
     const query = new URLSearchParams(request.getQuery());
     const token = query.get("access_token");
-    const fault = desk.tokenFault(token === null ? request.getHeader("authorization") : `Bearer ${token}`);
-    if (fault !== null) return refuse(exchange, desk, fault);
+    const fault = world.tokens.fault(token === null ? request.getHeader("authorization") : `Bearer ${token}`);
+    if (fault !== null) return refuse(exchange, target, fault);
     const url = `http://${request.getHeader("host")}${request.getUrl()}`;
-    const reading = find({ id: request.getParameter(1) ?? "", query, url });
-    if (reading.kind === "refused") return refuse(exchange, desk, reading.fault);
-    exchange.answer({ status: 200, contentType: JSON_TYPE, body: JSON.stringify(reading.body) });
+    const id = request.getParameter(1) ?? "";
+    const finding = look({ id, query, url });
+    if (finding === null) return refuse(exchange, target, unknownObject("get", id));
+    const use = target.use(finding.wabaId);
+    const headers = { "x-business-use-case-usage": use.usage };
+    if (!use.isAllowed) return refuse(exchange, target, { code: 80_008 }, headers);
+    const reading = finding.read();
+    if (reading.kind === "refused") return refuse(exchange, target, reading.fault, headers);
+    exchange.answer({ status: 200, contentType: JSON_TYPE, body: JSON.stringify(reading.body), headers });
   };
   app
     .get("/:version/:id/message_templates", (response, request) =>
       read(response, request, ({ id, query, url }) =>
-        desk.hasAccount(id) ? listTemplates(target.templates(), query, url) : notFound(id),
+        world.accounts.has(id) ? { wabaId: id, read: () => listTemplates(world.book.templates(), query, url) } : null,
       ),
     )
     .get("/:version/:id", (response, request) =>
       read(response, request, ({ id, query }) => {
-        const number = desk.number(id);
-        if (number === undefined) return notFound(id);
-        return { kind: "found", body: describeNumber(number, number.messagesPerSecond, query) };
+        const number = world.numbers.get(id);
+        if (number === undefined) return null;
+        const body = (): unknown => describeNumber(number, world.dailyRecipients, query);
+        return { wabaId: number.wabaId, read: () => ({ kind: "found", body: body() }) };
       }),
     )
     .any("/*", (response, request) => {
       const fault = { code: 2500, message: `Unknown path components: ${request.getUrl()}` };
-      refuse(new UwsExchange(response, ""), desk, fault);
+      refuse(new UwsExchange(response, ""), target, fault);
     });
 }
 
-function refuse(exchange: UwsExchange, desk: SendDesk, fault: GraphFault): void {
-  const body = errorBody(fault, desk.traceId());
-  exchange.answer({ status: httpStatusOf(fault.code), contentType: JSON_TYPE, body });
-}
-
-function notFound(id: string): GraphReading {
-  return { kind: "refused", fault: unknownObject("get", id) };
+function refuse(
+  exchange: UwsExchange,
+  target: ReadTarget,
+  fault: GraphFault,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = errorBody(fault, target.traceId());
+  exchange.answer({ status: httpStatusOf(fault), contentType: JSON_TYPE, body, headers });
 }

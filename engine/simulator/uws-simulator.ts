@@ -6,7 +6,7 @@
 
 import { randomInt } from "node:crypto";
 
-import type { us_listen_socket } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
 
 import type { WhatsAppTemplate } from "../message/template.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -14,13 +14,21 @@ import { EngineError } from "../runtime/errors.ts";
 import { systemClock } from "../runtime/system-clock.ts";
 import { loadUws } from "../runtime/uws-module.ts";
 import { AnswerCounts } from "./answer-counts.ts";
+import type { Change, WebhookChange } from "./change.ts";
 import { createChance, type Chance } from "./chance.ts";
 import { Fates } from "./fate.ts";
+import type { FieldUpdate } from "./field-update.ts";
 import { FineClock } from "./fine-clock.ts";
+import { Happenings } from "./happenings.ts";
+import type { Settlement } from "./held-messages.ts";
+import type { Inbound } from "./inbound.ts";
+import { ManagementLimit } from "./management-limit.ts";
 import { ReceivedLogFile } from "./received-log-file.ts";
 import { ReceivedSends, type ReceivedSend } from "./received-send.ts";
-import { readScenario, type Scenario, type ScenarioInput } from "./scenario.ts";
-import { SendDesk, type SendDecision } from "./send-desk.ts";
+import { readChanges, readScenario } from "./scenario-reading.ts";
+import type { Scenario, ScenarioInput } from "./scenario.ts";
+import { SendDesk, type DueReply, type SendCall, type SendDecision } from "./send-desk.ts";
+import type { SendRoute } from "./send-route.ts";
 import type { Simulator, SimulatorOptions, SimulatorStats } from "./simulator.ts";
 import type { StatusReport } from "./status-notification.ts";
 import { TimerWheel } from "./timer-wheel.ts";
@@ -29,6 +37,7 @@ import { HTML_TYPE, JSON_TYPE, UwsExchange } from "./uws-exchange.ts";
 import { addReadRoutes } from "./uws-read-routes.ts";
 import { WebhookOutbox } from "./webhook-http-outbox.ts";
 import { createWamids } from "./wamid.ts";
+import { World } from "./world.ts";
 
 interface WaitingAnswer {
   readonly exchange: UwsExchange;
@@ -59,14 +68,16 @@ class UwsSimulator implements Simulator {
   readonly #chance: Chance;
   readonly #uws = loadUws().uws;
   readonly #app = this.#uws.App();
+  readonly #world: World;
   readonly #desk: SendDesk;
+  readonly #management = new ManagementLimit();
+  readonly #happenings: Happenings;
   readonly #answers: TimerWheel<WaitingAnswer>;
-  readonly #reports: TimerWheel<StatusReport>;
+  readonly #reports: TimerWheel<StatusReport | DueReply>;
   readonly #outbox: WebhookOutbox;
   readonly #received: ReceivedSends;
   readonly #counts = new AnswerCounts();
   readonly #logFile: ReceivedLogFile | null;
-  #templates: readonly WhatsAppTemplate[];
   #scenario: Scenario;
   /** Of those in `#answers`: the ones that will never come. */
   #silences = 0;
@@ -80,18 +91,17 @@ class UwsSimulator implements Simulator {
     this.#fineClock = new FineClock(clock);
     this.#chance = createChance(this.seed);
     this.#scenario = checkedScenario(options.scenario ?? {});
-    this.#templates = options.templates;
     this.#answers = new TimerWheel(TICK_MS, clock.monotonicMs());
     this.#reports = new TimerWheel(TICK_MS, clock.monotonicMs());
     this.#received = new ReceivedSends(options.receivedMax ?? RECEIVED_MAX);
     this.#logFile = options.logFile === undefined ? null : new ReceivedLogFile(options.logFile);
+    const nextWamid = createWamids(clock.nowMs());
+    this.#world = new World({ ...options, scenario: this.#scenario });
     this.#desk = new SendDesk({
-      senders: options.senders,
-      accessTokens: options.accessTokens,
-      templates: options.templates,
+      world: this.#world,
       scenario: this.#scenario,
       fates: new Fates(this.#scenario, this.#chance),
-      nextWamid: createWamids(clock.nowMs()),
+      nextWamid,
     });
     this.#outbox = new WebhookOutbox({
       appSecret: options.appSecret,
@@ -100,6 +110,18 @@ class UwsSimulator implements Simulator {
       onSettled: () => this.#postMore(),
     });
     this.#outbox.setUrl(options.webhookUrl ?? null);
+    this.#happenings = new Happenings({
+      world: this.#world,
+      clock,
+      fineClock: this.#fineClock,
+      nextWamid,
+      effects: {
+        post: (update) => this.#postUpdate(update),
+        settle: (settlement) => this.#settle(settlement),
+        steerWebhooks: (course) => this.#steerWebhooks(course),
+      },
+    });
+    this.#happenings.setEvents(this.#scenario.events);
     this.#route();
   }
 
@@ -135,8 +157,22 @@ class UwsSimulator implements Simulator {
   }
 
   setTemplates(templates: readonly WhatsAppTemplate[]): void {
-    this.#templates = templates;
-    this.#desk.setTemplates(templates);
+    this.#world.setTemplates(templates);
+  }
+
+  state(): readonly Change[] {
+    return this.#world.state();
+  }
+
+  setState(changes: Change | readonly Change[]): void {
+    const reading = readChanges(changes);
+    const faults = reading.kind === "invalid" ? reading.faults : this.#happenings.change(reading.changes);
+    if (faults.length > 0) throw new EngineError("ERR_CONFIG_INVALID", `The state has faults: ${faults.join("; ")}`);
+  }
+
+  receiveInbound(inbound: Inbound): void {
+    const fault = this.#happenings.receive(inbound);
+    if (fault !== null) throw new EngineError("ERR_CONFIG_INVALID", `The inbound message has a fault: ${fault}`);
   }
 
   setWebhookUrl(url: string | null): void {
@@ -151,7 +187,15 @@ class UwsSimulator implements Simulator {
       pendingAnswers: this.#answers.size - this.#silences,
       pendingUpdates: this.#reports.size,
       webhooks: this.#outbox.stats(),
-      numbers: this.#desk.stats(),
+      numbers: this.#desk.stats(this.#clock.monotonicMs()),
+      recipients: {
+        lastDay: this.#world.recipients.lastDay(this.#clock.monotonicMs()),
+        peak: this.#world.recipients.peak,
+        limit: this.#world.dailyRecipients,
+      },
+      held: this.#world.held.stats,
+      ...this.#happenings.stats(),
+      management: this.#management.stats,
       forgotten: this.#received.forgotten,
     };
   }
@@ -165,6 +209,7 @@ class UwsSimulator implements Simulator {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelTick?.();
+    this.#happenings.close();
     this.#app.close();
     this.#logFile?.close();
     await this.#outbox.close();
@@ -172,39 +217,47 @@ class UwsSimulator implements Simulator {
   }
 
   #route(): void {
-    this.#app.post("/:version/:id/messages", (response, request) => {
-      const version = request.getParameter(0) ?? "";
-      const phoneNumberId = request.getParameter(1) ?? "";
-      const authorization = request.getHeader("authorization");
-      const exchange = new UwsExchange(response, version);
-      exchange.readBody(BODY_BYTES_MAX, (body) =>
-        this.#take(exchange, { version, phoneNumberId, authorization, body }),
+    this.#app
+      .post("/:version/:id/messages", (response, request) => this.#read(response, request, "messages"))
+      .post("/:version/:id/marketing_messages", (response, request) =>
+        this.#read(response, request, "marketing_messages"),
       );
-    });
     addControlRoutes(this.#app, {
       scenario: () => this.#scenario,
       setScenario: (scenario) => this.#apply(scenario),
+      state: () => this.#world.state(),
+      change: (changes) => this.#happenings.change(changes),
+      receive: (inbound) => this.#happenings.receive(inbound),
       received: this.#received,
       stats: () => this.stats(),
     });
-    addReadRoutes(this.#app, { desk: this.#desk, templates: () => this.#templates });
+    addReadRoutes(this.#app, {
+      world: this.#world,
+      traceId: () => this.#desk.traceId(),
+      use: (wabaId) =>
+        this.#management.take(wabaId, this.#scenario.limits.managementCallsPerHour, this.#clock.monotonicMs()),
+    });
   }
 
-  #take(
-    exchange: UwsExchange,
-    call: {
-      readonly version: string;
-      readonly phoneNumberId: string;
-      readonly authorization: string;
-      readonly body: string;
-    },
-  ): void {
+  #read(response: HttpResponse, request: HttpRequest, route: SendRoute): void {
+    const version = request.getParameter(0) ?? "";
+    const phoneNumberId = request.getParameter(1) ?? "";
+    const authorization = request.getHeader("authorization");
+    const exchange = new UwsExchange(response, version);
+    const apiVersion = majorVersion(version);
+    exchange.readBody(BODY_BYTES_MAX, (body) =>
+      this.#take(exchange, { route, apiVersion, phoneNumberId, authorization, body }),
+    );
+  }
+
+  #take(exchange: UwsExchange, call: Omit<SendCall, "at">): void {
     const at = this.#fineClock.now();
-    const decision = this.#desk.take({ ...call, apiVersion: majorVersion(call.version), at });
+    const decision = this.#desk.take({ ...call, at });
     this.#received.add(decision.received);
     this.#counts.add(decision.received);
     this.#logFile?.add(decision.received);
     for (const report of decision.reports) this.#reports.add(report, report.dueMonotonicMs);
+    if (decision.reply !== null) this.#reports.add(decision.reply, decision.reply.dueMonotonicMs);
     if (decision.form === "silent") {
       this.#silences++;
       this.#answers.add({ exchange, decision }, at.monotonicMs + SILENCE_MS_MAX);
@@ -213,7 +266,14 @@ class UwsSimulator implements Simulator {
     } else {
       answerSend(exchange, decision);
     }
+    this.#happenings.count(decision.received, at.monotonicMs);
     this.#keepTicking();
+  }
+
+  /** A status, or a person's answer, is due. */
+  #fallDue(due: StatusReport | DueReply): void {
+    if ("inbound" in due) this.#happenings.receive(due.inbound);
+    else if (!due.message.isDropped) this.#outbox.add(due);
   }
 
   #tick(): void {
@@ -224,7 +284,7 @@ class UwsSimulator implements Simulator {
       if (decision.form === "silent") this.#silences--;
       answerSend(exchange, decision);
     });
-    this.#reports.advance(nowMs, (report) => this.#outbox.add(report));
+    this.#reports.advance(nowMs, (due) => this.#fallDue(due));
     this.#outbox.flush(nowMs);
     this.#logFile?.flush();
     this.#tellIdle();
@@ -253,9 +313,28 @@ class UwsSimulator implements Simulator {
   }
 
   #apply(scenario: Scenario): void {
+    this.#world.setScenario(scenario, this.#scenario);
     this.#scenario = scenario;
     this.#desk.setScenario(scenario, new Fates(scenario, this.#chance));
     this.#outbox.settings = scenario.webhooks;
+    this.#happenings.setEvents(scenario.events);
+  }
+
+  #settle({ sequence, reports, end }: Settlement): void {
+    this.#received.settle(sequence, end);
+    for (const report of reports) this.#reports.add(report, report.dueMonotonicMs);
+    this.#keepTicking();
+  }
+
+  #postUpdate(update: FieldUpdate): void {
+    this.#outbox.add(update);
+    this.#keepTicking();
+  }
+
+  #steerWebhooks(course: WebhookChange["webhooks"]): void {
+    if (course === "held") this.#outbox.hold();
+    else this.#outbox.release(course === "shuffled" ? this.#chance : null);
+    this.#keepTicking();
   }
 }
 

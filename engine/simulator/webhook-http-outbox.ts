@@ -1,9 +1,10 @@
-// Posts status reports to the subscriber, signed, in batches, several at a time, and again until it answers 200.
+// Posts statuses and other updates to the subscriber, signed, in batches, several at a time, and again until it answers 200.
 
 import { Pool } from "undici";
 
 import type { Clock } from "../runtime/clock.ts";
-import { notificationBody, signBody, type StatusReport } from "./status-notification.ts";
+import { notificationBody, signBody, type WebhookUpdate } from "./status-notification.ts";
+import type { Chance } from "./chance.ts";
 import type { Scenario } from "./scenario.ts";
 
 export interface OutboxStats {
@@ -18,6 +19,9 @@ export interface OutboxStats {
   /** What the last failed POST came to, or null. */
   readonly lastFailure: string | null;
 }
+
+/** Meta: "Webhooks payloads can be up to 3 MB". */
+const BODY_BYTES_MAX = 3 * 1024 * 1024;
 
 /** A POST: built once, so that every repetition is byte for byte the same. */
 interface Post {
@@ -44,7 +48,7 @@ export class WebhookOutbox {
   #settings: Scenario["webhooks"];
   #pool: Pool | null = null;
   #path = "/";
-  #reports: StatusReport[] = [];
+  #updates: WebhookUpdate[] = [];
   #retries: Post[] = [];
   #inFlight = 0;
   #updatesInPosts = 0;
@@ -53,6 +57,8 @@ export class WebhookOutbox {
   #posts = 0;
   #failedPosts = 0;
   #lastFailure: string | null = null;
+  /** They gather until they are released. */
+  #isHeld = false;
   #isClosed = false;
 
   /** @param onSettled called after each POST that came to an end, so that the owner can post more. */
@@ -69,7 +75,7 @@ export class WebhookOutbox {
   }
 
   get isEmpty(): boolean {
-    return this.#reports.length === 0 && this.#updatesInPosts === 0;
+    return this.#updates.length === 0 && this.#updatesInPosts === 0;
   }
 
   set settings(settings: Scenario["webhooks"]) {
@@ -94,36 +100,49 @@ export class WebhookOutbox {
     });
   }
 
-  add(report: StatusReport): void {
+  add(update: WebhookUpdate): void {
     if (this.#pool === null) {
       this.#dropped++;
       return;
     }
-    this.#reports.push(report);
-    if (this.#reports.length <= WAITING_UPDATES_MAX) return;
+    this.#updates.push(update);
+    if (this.#updates.length <= WAITING_UPDATES_MAX) return;
     const excess = WAITING_UPDATES_MAX / 10;
-    this.#reports = this.#reports.slice(excess);
+    this.#updates = this.#updates.slice(excess);
     this.#dropped += excess;
+  }
+
+  /** From now on nothing new is posted; repetitions are. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** @param shuffle makes any order of what gathered; null: it stays in order. */
+  release(shuffle: Chance | null): void {
+    this.#isHeld = false;
+    if (shuffle !== null) shuffleInPlace(this.#updates, shuffle);
   }
 
   /** Posts what is due, as far as POSTs may run beside each other. */
   flush(nowMs: number): void {
     if (this.#isClosed || this.#pool === null) return;
     this.#repeat(nowMs);
+    if (this.#isHeld) return;
     let start = 0;
-    while (start < this.#reports.length && this.#mayPost()) {
-      const batch = this.#reports.slice(start, start + this.#settings.updatesPerPostMax);
-      start += batch.length;
-      this.#updatesInPosts += batch.length;
-      void this.#send(this.#makePost(batch, nowMs));
+    while (start < this.#updates.length && this.#mayPost()) {
+      const batch = this.#updates.slice(start, start + this.#settings.updatesPerPostMax);
+      const post = this.#makePost(batch, nowMs);
+      start += post.updates;
+      this.#updatesInPosts += post.updates;
+      void this.#send(post);
     }
-    if (start > 0) this.#reports = this.#reports.slice(start);
+    if (start > 0) this.#updates = this.#updates.slice(start);
   }
 
   stats(): OutboxStats {
     return {
       acknowledged: this.#acknowledged,
-      waiting: this.#reports.length + this.#updatesInPosts,
+      waiting: this.#updates.length + this.#updatesInPosts,
       dropped: this.#dropped,
       posts: this.#posts,
       failedPosts: this.#failedPosts,
@@ -140,9 +159,9 @@ export class WebhookOutbox {
 
   #dropWaiting(): void {
     const inRetries = this.#retries.reduce((sum, post) => sum + post.updates, 0);
-    this.#dropped += this.#reports.length + inRetries;
+    this.#dropped += this.#updates.length + inRetries;
     this.#updatesInPosts -= inRetries;
-    this.#reports = [];
+    this.#updates = [];
     this.#retries = [];
   }
 
@@ -160,8 +179,12 @@ export class WebhookOutbox {
     }
   }
 
-  #makePost(batch: readonly StatusReport[], nowMs: number): Post {
+  /** Of as many of the first updates as one POST may carry. */
+  #makePost(batch: readonly WebhookUpdate[], nowMs: number): Post {
     const body = notificationBody(batch, this.#settings.updatesPerChangeMax);
+    if (body.length > BODY_BYTES_MAX && batch.length > 1) {
+      return this.#makePost(batch.slice(0, Math.floor(batch.length / 2)), nowMs);
+    }
     const signature = signBody(body, this.#appSecret);
     return {
       body,
@@ -222,5 +245,16 @@ export class WebhookOutbox {
     post.dueAtMs = nowMs + Math.min(retryAfterMsMax, retryAfterMs * 2 ** Math.min(post.failures, 30));
     post.failures++;
     this.#retries.push(post);
+  }
+}
+
+/** Fisher and Yates. */
+function shuffleInPlace(updates: WebhookUpdate[], chance: Chance): void {
+  for (let last = updates.length - 1; last > 0; last--) {
+    const other = Math.floor(chance() * (last + 1));
+    const [one, two] = [updates[last], updates[other]];
+    if (one === undefined || two === undefined) return;
+    updates[last] = two;
+    updates[other] = one;
   }
 }

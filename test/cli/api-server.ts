@@ -48,6 +48,11 @@ function dryRunRoute(dryRuns: string[]): Route {
         dryRun: true,
         phoneNumber: "+14155552671",
         message: "Hi Maria",
+        ...(request.body.includes("checkout_token") && {
+          sendAt: "2026-11-23T13:00:00.000Z",
+          key: null,
+          cancels: [{ campaign: "abandoned-cart", key: "t1" }],
+        }),
         request: { to: "+14155552671" },
       };
       reply.send({ status: 200, body: JSON.stringify(request.query === "dryRun=true" ? answer : {}) });

@@ -88,7 +88,7 @@ test("list is a table for people and the API's list for programs", async () => {
 test("show has the definition and the figures", async () => {
   server.engine.figures = {
     ...server.engine.figures,
-    counters: { accepted: 1200, byStatus: { delivered: 1199, failed: 1 }, byError: { "131026": 1 } },
+    counters: { accepted: 1200, byStatus: { delivered: 1199, failed: 1 }, byError: { "131026": 1 }, doubleSends: 0 },
   };
   const { out } = await run("show", "order-confirmation");
   assert.match(out, /^accepted +1,200$/m);
@@ -117,6 +117,37 @@ test("preview renders an event from a file or standard input, digit for digit", 
     input: event,
   });
   assert.deepEqual(server.dryRuns.splice(0), [event, event]);
+});
+
+test("preview tells when the message would go, and what the event cancels", async () => {
+  write("timed.json", '{"phone":"+14155552671","checkout_token":"t1"}');
+  const { out } = await run("preview", "order-confirmation", "--event", "timed.json");
+  assert.deepEqual(out.split("\n"), [
+    "to +14155552671",
+    "",
+    "Hi Maria",
+    "",
+    "sent at 2026-11-23T13:00:00.000Z",
+    "waits under no key",
+    "cancels what waits in abandoned-cart under the key t1",
+    "",
+  ]);
+  server.dryRuns.splice(0);
+});
+
+test("preview's own event has what the campaign's timing reads", async () => {
+  const timing = {
+    sendAt: { path: "placed.at", required: true },
+    key: { path: ["token", "cart_token"] },
+    cancels: [{ campaign: "other", key: { path: "customer.first_name" } }],
+  };
+  server.engine.campaigns.set("timed", entryOf({ ...definitionOf("timed"), ...timing }));
+  await run("preview", "timed");
+  const event = JSON.parse(server.dryRuns.splice(0)[0] ?? "");
+  assert.deepEqual(
+    [event.placed, event.token, event.customer],
+    [{ at: "2026-11-23T10:00:00Z" }, "example-1", { first_name: "Maria" }],
+  );
 });
 
 test("preview without an event makes one from the mapping", async () => {

@@ -164,6 +164,7 @@ function send(data: string, end: ReceivedSend["end"]): ReceivedSend {
     arrivedAtMs: 0,
     arrivedMonotonicMs: 0,
     phoneNumberId: "1",
+    route: "messages",
     to: "",
     templateName: "",
     templateLanguage: "",

@@ -133,9 +133,45 @@ test("doctor finds a healthy engine healthy, and says that the simulator stands 
   const { code, out } = await run("doctor");
   assert.equal(code, 0, out);
   assert.match(out, /^ok {4}engine +ready at /m);
-  assert.match(out, /^ok {4}sender main +80 messages\/s, 3 approved templates$/m);
+  assert.match(out, /^ok {4}sender main +80 messages\/s, 2000 people in 24 hours, 3 approved templates$/m);
   assert.match(out, /^ok {4}campaign order-confirmation +active/m);
   assert.match(out, /^note {2}whatsapp +the simulator stands in/m);
+});
+
+test("doctor tells of blocks, limits, unknown codes and parked campaigns, each with what to do", async () => {
+  const { engine } = server;
+  const [sender] = engine.senders;
+  const campaigns = new Map(engine.campaigns);
+  assert(sender !== undefined);
+  const at = "2026-11-23T10:00:00.000Z";
+  const block = { scope: "token", subject: "", errorCode: 190, reason: "Expired.", since: at, until: at };
+  engine.senders = [
+    {
+      ...sender,
+      messagesPerSecond: 500,
+      rate: { configured: 500, granted: 80, now: 60 },
+      recipients: { used: 1900, limit: 2000, allowance: 2000, freesAt: at, runsOutAt: at },
+      blocks: [block],
+      blocked: block,
+    },
+  ];
+  const parking = { faults: [{ path: "lane", message: "must be marketing" }], sinceMs: Date.parse(at) };
+  engine.campaigns.set("order-confirmation", { ...entryOf(definitionOf("order-confirmation")), parking });
+  const { code, out } = await run("doctor");
+  engine.senders = [sender];
+  engine.campaigns.clear();
+  for (const [id, entry] of campaigns) engine.campaigns.set(id, entry);
+  assert.equal(code, 1);
+  assert.match(out, /^FAIL {2}sender main +token blocked since 2026-11-23T10:00:00.000Z \(190\): Expired\.$/m);
+  assert.match(out, /^note {2}sender main +messagesPerSecond is 500, but Meta grants the number 80$/m);
+  assert.match(out, /^note {2}sender main +WhatsApp calls it too fast: 60 messages\/s for now, of 500$/m);
+  assert.match(out, /^note {2}sender main +1900 of 2000 people in 24 hours; at the present pace used up at 2026/m);
+  assert.match(out, /^note {2}whatsapp +answered 2 times with 131999/m);
+  assert.match(
+    out,
+    /^note {2}campaign order-confirmation +parked since 2026-11-23T10:00:00.000Z: lane: must be marketing$/m,
+  );
+  assert.match(out, /goes on by itself once Meta lets it; what comes meanwhile waits$/m);
 });
 
 test("doctor names what keeps messages from flowing and exits 1", async () => {

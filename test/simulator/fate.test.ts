@@ -3,7 +3,8 @@ import { test } from "node:test";
 
 import { createChance } from "../../engine/simulator/chance.ts";
 import { Fates, type Fate } from "../../engine/simulator/fate.ts";
-import { readScenario, type ScenarioInput } from "../../engine/simulator/scenario.ts";
+import { readScenario } from "../../engine/simulator/scenario-reading.ts";
+import type { ScenarioInput } from "../../engine/simulator/scenario.ts";
 
 const fatesOf = (input: ScenarioInput, seed = 5): Fates => {
   const reading = readScenario(input);
@@ -21,13 +22,17 @@ test("without a scenario every message is delivered at once", () => {
   const fates = fatesOf({});
   const fate = fates.draw("14155550100");
   assert.deepEqual(fate, {
-    refusedCode: null,
+    refusal: null,
     isTaken: true,
     form: "answered",
     answerAfterMs: 0,
     isHeld: false,
     end: "delivered",
     failedCode: null,
+    isEarly: false,
+    isWithoutPhone: false,
+    hasChangingPrice: false,
+    reply: null,
   });
   assert.deepEqual(
     fates.updates(fate).map((update) => update.status),
@@ -46,7 +51,7 @@ test("failures, losses and ends come in their shares", () => {
   });
   const draws = 20_000;
   near(
-    shareOf(fates, draws, (fate) => fate.refusedCode === 131000),
+    shareOf(fates, draws, (fate) => fate.refusal?.code === 131000),
     0.1,
   );
   near(
@@ -66,11 +71,11 @@ test("failures, losses and ends come in their shares", () => {
     0,
   );
   near(
-    shareOf(fates, draws, (fate) => fate.refusedCode === null && fate.end === "sent"),
+    shareOf(fates, draws, (fate) => fate.refusal === null && fate.end === "sent"),
     0.7 * 0.1,
   );
   near(
-    shareOf(fates, draws, (fate) => fate.refusedCode === null && fate.end === "read"),
+    shareOf(fates, draws, (fate) => fate.refusal === null && fate.end === "read"),
     0.7 * 0.9 * 0.5,
   );
 });
@@ -87,10 +92,10 @@ test("a recipient's rule decides instead of chance, as often as it says", () => 
   });
   const first = [fates.draw("14155550001"), fates.draw("14155550001"), fates.draw("14155550001")];
   assert.deepEqual(
-    first.map((fate) => fate.refusedCode ?? fate.end),
+    first.map((fate) => fate.refusal?.code ?? fate.end),
     [131016, 131016, "read"],
   );
-  assert.equal(fates.draw("34600000001").refusedCode, 131016, "each recipient has its own count");
+  assert.equal(fates.draw("34600000001").refusal?.code, 131016, "each recipient has its own count");
   const dropped = fates.draw("14155550002");
   assert.deepEqual([dropped.isHeld, dropped.end, dropped.failedCode], [true, "failed", 132015]);
   const cut = fates.draw("14155550003");

@@ -25,6 +25,8 @@ export interface Subscriber {
   readonly posts: readonly ReceivedPost[];
   /** Statuses of the POSTs that were answered with 200, in order of arrival. */
   statuses(): ReceivedStatus[];
+  /** The other updates of those POSTs, in order of arrival. */
+  news(): ReceivedChange[];
   close(): Promise<void>;
 }
 
@@ -49,15 +51,23 @@ export async function startSubscriber(answer: (post: number) => number = () => 2
     url: `http://127.0.0.1:${port}/webhooks/whatsapp`,
     posts,
     statuses: () => accepted.flatMap((post) => statusesIn(post.body)),
+    news: () => accepted.flatMap((post) => changesIn(post.body)).filter(({ value }) => value["statuses"] === undefined),
     close: () => closeServer(server),
   };
 }
 
 export function statusesIn(notification: string): ReceivedStatus[] {
-  const { entry } = JSON.parse(notification) as {
-    entry: { changes: { value: { statuses: ReceivedStatus[] } }[] }[];
-  };
-  return entry.flatMap(({ changes }) => changes.flatMap(({ value }) => value.statuses));
+  return changesIn(notification).flatMap(({ value }) => (value["statuses"] ?? []) as ReceivedStatus[]);
+}
+
+export interface ReceivedChange {
+  readonly field: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+export function changesIn(notification: string): ReceivedChange[] {
+  const { entry } = JSON.parse(notification) as { entry: { changes: ReceivedChange[] }[] };
+  return entry.flatMap(({ changes }) => changes);
 }
 
 function closeServer(server: Server): Promise<void> {

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { loadScenarioFile } from "../../engine/simulator/scenario-file.ts";
-import { readScenario, type Scenario } from "../../engine/simulator/scenario.ts";
+import { readScenario } from "../../engine/simulator/scenario-reading.ts";
+import type { Scenario } from "../../engine/simulator/scenario.ts";
 
 const valid = (input: unknown): Scenario => {
   const reading = readScenario(input);
@@ -23,7 +24,9 @@ test("an empty scenario is a WhatsApp where nothing goes wrong", () => {
   const scenario = valid({});
   assert.deepEqual(scenario.failures, []);
   assert.equal(scenario.answers.latency, 0);
-  assert.deepEqual(scenario.limits, { number: "enforced", pair: { periodSeconds: 6, burst: 45 } });
+  assert.deepEqual(scenario.events, []);
+  const { number, pair, dailyRecipients } = scenario.limits;
+  assert.deepEqual([number, pair, dailyRecipients], ["enforced", { periodSeconds: 6, burst: 45 }, "unlimited"]);
 });
 
 test("every preset is a valid scenario, and reading a scenario again changes nothing", () => {
@@ -63,6 +66,32 @@ test("shares that cannot add up, a failure without code and an unknown preset ar
   assert.match(faults({ recipients: [{ suffix: "1", outcome: "failed" }] }), /\/recipients\/0 needs a code/);
   assert.match(faults({ preset: "toString" }), /\/preset must be one of perfect, realistic, rough/);
   assert.match(faults("rough"), /a scenario is an object/);
+});
+
+test("events are checked change by change, each fault with its place", () => {
+  const change = { template: "greeting", status: "PAUSED" };
+  assert.equal(valid({ events: [{ when: { afterSends: 5, plusSeconds: 1 }, do: change }] }).events.length, 1);
+  const message = faults({
+    events: [
+      { when: { afterSends: 5 }, do: { template: "greeting", status: "SLEEPING" } },
+      { when: { afterSends: 5 }, do: [change, { number: "1", template: "2" }, "pause"] },
+      { when: { atSeconds: 5 }, do: { account: "*", fails: { reason: 1 } } },
+    ],
+  });
+  assert.match(message, /\/events\/0\/do\/status .*PAUSED/);
+  assert.match(message, /\/events\/1\/do\/1 must name one of template, number, account/);
+  assert.match(message, /\/events\/1\/do\/2 is an object/);
+  assert.match(message, /\/events\/2\/do\/fails must be \{ code, share\?/);
+  assert.match(
+    faults({ events: [{ when: { afterSends: 5, atSeconds: 5 }, do: change }] }),
+    /\/events\/0\/when must be/,
+  );
+  const many = Array.from({ length: 1001 }, () => change);
+  assert.match(faults({ events: [{ when: { atSeconds: 0 }, do: many }] }), /more than 1000 changes/);
+  assert.match(
+    faults({ recipients: [{ suffix: "1", outcome: "read", replies: {} }] }),
+    /replies must hold one of text/,
+  );
 });
 
 test("a file may hold YAML or JSON, and its faults name the file", (context) => {

@@ -22,6 +22,7 @@ function report(
     readonly number?: SimulatedNumber;
     readonly callbackData?: string;
     readonly apiVersion?: number;
+    readonly isWithoutPhone?: boolean;
   } = {},
 ): StatusReport {
   const message = takenMessage({
@@ -31,8 +32,17 @@ function report(
     callbackData: fields.callbackData ?? "message-1",
     category: "utility",
     apiVersion: fields.apiVersion ?? 26,
+    isWithoutPhone: fields.isWithoutPhone ?? false,
   });
-  return { message, status: "sent", atMs: 1_750_030_073_900, errorCode: null, dueMonotonicMs: 0, ...fields };
+  return {
+    message,
+    status: "sent",
+    atMs: 1_750_030_073_900,
+    errorCode: null,
+    hasOtherPrice: false,
+    dueMonotonicMs: 0,
+    ...fields,
+  };
 }
 
 const written = (...reports: StatusReport[]): string => notificationBody(reports, 50).toString("latin1");
