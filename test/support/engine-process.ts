@@ -17,6 +17,8 @@ export interface LogLine {
 }
 
 export interface EngineProcessOptions {
+  /** Beside this process's own; asked at each start. */
+  environment?(): Readonly<Record<string, string>>;
   /** What runs the engine's command line, such as `unshare -m …`. It has to `exec` it: the process is what gets killed. */
   readonly launcher?: readonly string[];
   onLine?(line: LogLine): void;
@@ -52,7 +54,8 @@ export class EngineProcess {
   async start(deadlineMs?: number): Promise<void> {
     const engine = ["--enable-source-maps", CLI, "start", "--config", this.#workspace.configFile];
     const [program = "", ...parameters] = [...(this.#options.launcher ?? []), process.execPath, ...engine];
-    const child = spawn(program, parameters, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env } });
+    const env = { ...process.env, ...this.#options.environment?.() };
+    const child = spawn(program, parameters, { stdio: ["ignore", "pipe", "pipe"], env });
     this.#child = child;
     leftOver.add(child);
     child.once("exit", (code, signal) => {

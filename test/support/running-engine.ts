@@ -15,6 +15,7 @@ import {
   WABA_ID,
   type Workspace,
   type WorkspaceOptions,
+  type WorkspaceSender,
 } from "./workspace.ts";
 
 export interface RunningEngine {
@@ -35,23 +36,29 @@ export interface RunningEngine {
 }
 
 export async function runEngine(
-  options: Omit<WorkspaceOptions, "whatsappUrl"> & { readonly scenario?: ScenarioInput },
+  options: Omit<WorkspaceOptions, "whatsappUrl"> & {
+    readonly scenario?: ScenarioInput;
+    /** Of the engine; `folder` is that of volley.yaml. Default: empty. */
+    environment?(folder: string): Readonly<Record<string, string>>;
+  },
 ): Promise<RunningEngine> {
   const templates = options.templates ?? [GREETING, OFFER];
   const messagesPerSecond = options.messagesPerSecond ?? 1000;
+  const senders: readonly WorkspaceSender[] = Object.values(
+    options.senders ?? { main: { phoneNumberId: PHONE_NUMBER_ID, messagesPerSecond } },
+  );
   const simulator = await startSimulatorThread({
     templates,
-    senders: Object.values(options.senders ?? { main: { phoneNumberId: PHONE_NUMBER_ID, messagesPerSecond } }).map(
-      (sender) => ({ ...sender, wabaId: WABA_ID }),
-    ),
-    accessTokens: [ACCESS_TOKEN],
+    senders: senders.map((sender) => ({ wabaId: WABA_ID, ...sender })),
+    accessTokens: [ACCESS_TOKEN, ...senders.flatMap(({ accessToken }) => accessToken ?? [])],
     appSecret: APP_SECRET,
     ...(options.scenario === undefined ? {} : { scenario: options.scenario }),
   });
   const workspace = await createWorkspace({ ...options, templates, whatsappUrl: simulator.url });
   await simulator.setWebhookUrl(`${workspace.url}/webhooks/whatsapp`);
+  const environment = options.environment?.(workspace.folder) ?? {};
   const start = (): Promise<Engine> =>
-    startEngine({ configFile: workspace.configFile, environment: {}, simulator: "never", logLevel: "silent" });
+    startEngine({ configFile: workspace.configFile, environment, simulator: "never", logLevel: "silent" });
   let engine = await start().catch(async (error: unknown) => {
     // Its thread would keep the test's process alive.
     await simulator.close();

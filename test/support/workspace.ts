@@ -27,7 +27,7 @@ export interface Workspace {
 export interface WorkspaceOptions {
   readonly whatsappUrl: string;
   readonly messagesPerSecond?: number;
-  readonly senders?: Readonly<Record<string, { readonly phoneNumberId: string; readonly messagesPerSecond: number }>>;
+  readonly senders?: Readonly<Record<string, WorkspaceSender>>;
   readonly limits?: { readonly triggersPerSecondPerKey?: number; readonly backlogMax?: number };
   readonly workers?: number;
   /** As in the configuration. Default: the embedded stream. */
@@ -36,6 +36,24 @@ export interface WorkspaceOptions {
   readonly dataDir?: string;
   readonly campaigns: readonly ({ readonly id: string } & Record<string, unknown>)[];
   readonly templates?: readonly WhatsAppTemplate[];
+  /** Changes volley.yaml before it is written. */
+  change?(config: WorkspaceConfig, folder: string): void;
+}
+
+/** What volley.yaml holds; what a test may want to change is not read-only. */
+export interface WorkspaceConfig {
+  consent?: Readonly<Record<string, unknown>>;
+  readonly senders: Record<string, Record<string, unknown>>;
+  readonly [section: string]: unknown;
+}
+
+export interface WorkspaceSender {
+  readonly phoneNumberId: string;
+  readonly messagesPerSecond: number;
+  readonly pairLimit?: { readonly periodSeconds: number; readonly burst: number };
+  /** Default: that of all tests, like the token. */
+  readonly wabaId?: string;
+  readonly accessToken?: string;
 }
 
 /** One body, two variables: enough for most tests. */
@@ -95,17 +113,18 @@ export async function createWorkspace(options: WorkspaceOptions): Promise<Worksp
   const senders = options.senders ?? {
     main: { phoneNumberId: PHONE_NUMBER_ID, messagesPerSecond: options.messagesPerSecond ?? 1000 },
   };
-  const config = {
+  const config: WorkspaceConfig = {
     server: { host: "127.0.0.1", port },
     dataDir,
     workers: options.workers ?? 1,
     ...(options.stream === undefined ? {} : { stream: options.stream }),
     whatsapp: { baseUrl: options.whatsappUrl, apiVersion: "v26.0", appSecret: APP_SECRET, verifyToken: "verify-me" },
     senders: Object.fromEntries(
-      Object.entries(senders).map(([id, sender]) => [id, { ...sender, wabaId: WABA_ID, accessToken: ACCESS_TOKEN }]),
+      Object.entries(senders).map(([id, sender]) => [id, { wabaId: WABA_ID, accessToken: ACCESS_TOKEN, ...sender }]),
     ),
     limits: { triggersPerSecondPerKey: 1_000_000, backlogMax: 1_000_000, ...options.limits },
   };
+  options.change?.(config, folder);
   writeFileSync(configFile, stringify(config));
   for (const template of options.templates ?? [GREETING, OFFER]) {
     writeFileSync(join(folder, "templates", `${template.name}.${template.language}.json`), JSON.stringify(template));
