@@ -3,10 +3,18 @@
 
 import { Worker } from "node:worker_threads";
 
-import type { PartitionProgress, SenderBlock } from "./actor/partition-deps.ts";
-import type { FromThread, ThreadCampaign, ThreadStart, ThreadStream, ToThread } from "./actor/protocol.ts";
+import type { PartitionProgress, SenderReport } from "./actor/partition-deps.ts";
+import type {
+  FromThread,
+  SenderAllowance,
+  ThreadCampaign,
+  ThreadStart,
+  ThreadStream,
+  ToThread,
+} from "./actor/protocol.ts";
 import { type Supervisor, superviseThread } from "./actor/thread-supervisor.ts";
 import type { MessageId } from "./message/ids.ts";
+import type { ConsentRules } from "./message/marketing.ts";
 import { PARTITIONS } from "./message/partition.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { SenderConfig } from "./runtime/config.ts";
@@ -15,16 +23,21 @@ import type { Log } from "./runtime/log.ts";
 
 export interface ActorThreadsOptions {
   readonly count: number;
-  readonly start: Omit<ThreadStart, "threadIndex" | "partitions" | "campaigns" | "senders" | "stream">;
-  /** Read at each start of a thread, like the next two, so that a restarted one knows the present. */
+  readonly start: Omit<ThreadStart, "threadIndex" | "partitions" | "campaigns" | "senders" | "consent" | "stream">;
+  /** Read at each start of a thread, like the next three, so that a restarted one knows the present. */
   stream(): ThreadStream;
   campaigns(): readonly ThreadCampaign[];
   senders(): readonly SenderConfig[];
+  consent(): ConsentRules;
   /** A thread of these partitions starts, or starts again. */
   onStarted(partitions: readonly number[]): void;
   onProgress(progress: PartitionProgress): void;
   onResponseTimes(milliseconds: readonly number[]): void;
-  onBlock(senderId: string, block: SenderBlock | null): void;
+  onSender(senderId: string, report: SenderReport): void;
+  /** WhatsApp answered with a code that this release does not know. */
+  onUnknownCode(errorCode: number): void;
+  /** WhatsApp refused a message because its template is another one than the one here. */
+  onStaleTemplate(): void;
   /** In a cluster: the partition's table copies what it missed. */
   onRebuilding?(partition: number, done: number, total: number): void;
   /** In a cluster: the partition's stream lost its tail. */
@@ -77,6 +90,19 @@ export class ActorThreads {
     for (const thread of this.#threads) tell(thread, { kind: "senders", senders });
   }
 
+  setAllowances(allowances: readonly SenderAllowance[]): void {
+    for (const thread of this.#threads) tell(thread, { kind: "allowances", allowances });
+  }
+
+  /** Senders of any thread met, or may meet, a block that one of them reported. */
+  blockedElsewhere(news: Extract<ToThread, { kind: "blockedElsewhere" }>): void {
+    for (const thread of this.#threads) tell(thread, news);
+  }
+
+  setConsent(rules: ConsentRules): void {
+    for (const thread of this.#threads) tell(thread, { kind: "consent", rules });
+  }
+
   /** In a cluster: this node owns the partition from now on. A thread that is being restarted learns it at its start. */
   own(partition: number): void {
     this.#tellOwner(partition, { kind: "own", partition });
@@ -127,7 +153,7 @@ export class ActorThreads {
   }
 
   #seat(threadIndex: number, partitions: readonly number[]): { thread: ActorThread; ready: Promise<void> } {
-    const { start, stream, campaigns, senders, log, clock, onStarted, onFatal } = this.#options;
+    const { start, stream, campaigns, senders, consent, log, clock, onStarted, onFatal } = this.#options;
     const { promise: ready, resolve: onReady } = withResolver();
     const supervisor = superviseThread({
       name: `actor-${threadIndex}`,
@@ -139,6 +165,7 @@ export class ActorThreads {
           stream: stream(),
           campaigns: campaigns(),
           senders: senders(),
+          consent: consent(),
         };
         return new Worker(new URL("./actor-thread.js", import.meta.url), { workerData, name: `actor-${threadIndex}` });
       },
@@ -167,8 +194,14 @@ export class ActorThreads {
       case "responseTimes":
         this.#options.onResponseTimes(message.milliseconds);
         return;
-      case "block":
-        this.#options.onBlock(message.senderId, message.block);
+      case "sender":
+        this.#options.onSender(message.senderId, message.report);
+        return;
+      case "unknownCode":
+        this.#options.onUnknownCode(message.errorCode);
+        return;
+      case "staleTemplate":
+        this.#options.onStaleTemplate();
         return;
       case "replayed":
         this.#replayed(message.call, message.count);

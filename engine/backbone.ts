@@ -9,6 +9,8 @@ import type { ClusterView } from "./api/operators-api-deps.ts";
 import type { ThreadStream } from "./actor/protocol.ts";
 import type { CampaignStore } from "./campaign/campaign-store.ts";
 import { openCampaignStore } from "./campaign/lmdb-campaign-store.ts";
+import { openOptOuts } from "./consent/lmdb-opt-outs.ts";
+import type { OptOutStore } from "./consent/opt-out-store.ts";
 import { type KeyStore, openKeyStore } from "./ingress/lmdb-key-store.ts";
 import { type LimitsDesk, OWN_LIMITS } from "./live-limits.ts";
 import type { MessageId } from "./message/ids.ts";
@@ -24,6 +26,7 @@ export interface Backbone {
   readonly stream: Stream;
   readonly keys: KeyStore;
   readonly store: CampaignStore;
+  readonly optOuts: OptOutStore;
   readonly limits: LimitsDesk;
   /** For a thread that starts now. */
   threadStream(): ThreadStream;
@@ -50,6 +53,11 @@ export interface BackboneOptions {
   readonly shutdown: Shutdown;
 }
 
+/** Where the actor threads read the opt-outs, whatever keeps them. */
+export function optOutsPath(dataDir: string): string {
+  return join(dataDir, "opt-outs");
+}
+
 /** One machine alone: everything is in its own LMDB environments. */
 export async function openEmbeddedBackbone({ config, log, shutdown }: BackboneOptions): Promise<Backbone> {
   const { dataDir } = config;
@@ -60,12 +68,15 @@ export async function openEmbeddedBackbone({ config, log, shutdown }: BackboneOp
   shutdown.add("keys", () => keys.close());
   const store = await openCampaignStore({ path: join(dataDir, "campaigns") });
   shutdown.add("campaigns", () => store.close());
+  const optOuts = openOptOuts({ path: optOutsPath(dataDir) });
+  shutdown.add("opt-outs", () => optOuts.close());
   let threads: ActorThreads | null = null;
   const heads = Array.from({ length: PARTITIONS }, (_, partition) => stream.lastSequence(partition));
   return {
     stream,
     keys,
     store,
+    optOuts,
     limits: OWN_LIMITS,
     threadStream: () => ({ driver: "embedded", path, heads }),
     attach: (made) => {

@@ -8,11 +8,12 @@ import { join } from "node:path";
 import type { ActorThreads } from "./actor-threads.ts";
 import type { ThreadStream } from "./actor/protocol.ts";
 import type { ClusterView } from "./api/operators-api-deps.ts";
-import type { Backbone, BackboneOptions } from "./backbone.ts";
+import { type Backbone, type BackboneOptions, optOutsPath } from "./backbone.ts";
 import { openJetStreamCampaignStore } from "./campaign/jetstream-campaign-store.ts";
 import { openClusterLimits } from "./cluster/jetstream-limits.ts";
 import { joinCluster, type Membership } from "./cluster/jetstream-membership.ts";
 import { answerReplays, requestReplay } from "./cluster/jetstream-replay.ts";
+import { openJetStreamOptOuts } from "./consent/jetstream-opt-outs.ts";
 import { openJetStreamKeyStore } from "./ingress/jetstream-key-store.ts";
 import type { MessageId } from "./message/ids.ts";
 import { PARTITIONS } from "./message/partition.ts";
@@ -23,7 +24,7 @@ import { ensureStreams, recreateStreams } from "./runtime/jetstream-streams.ts";
 import { systemClock } from "./runtime/system-clock.ts";
 import { type FoldNews, type JetStreamStream, openJetStreamStream } from "./stream/jetstream-stream.ts";
 
-interface Parts extends Pick<Backbone, "keys" | "store" | "limits"> {
+interface Parts extends Pick<Backbone, "keys" | "store" | "optOuts" | "limits"> {
   readonly options: BackboneOptions;
   readonly link: NatsLink;
   readonly nodeId: string;
@@ -54,6 +55,8 @@ export async function openClusterBackbone(options: BackboneOptions): Promise<Bac
   shutdown.add("keys", () => keys.close());
   const store = await openJetStreamCampaignStore({ ...shared, path: join(dataDir, "campaigns") });
   shutdown.add("campaigns", () => store.close());
+  const optOuts = await openJetStreamOptOuts({ ...shared, path: optOutsPath(dataDir) });
+  shutdown.add("opt-outs", () => optOuts.close());
   const limits = await openClusterLimits({ ...shared, path: join(dataDir, "limits") });
   shutdown.add("limits", () => limits.close());
   const news: StreamNews = { onFold: () => undefined, onSettled: () => undefined };
@@ -69,13 +72,26 @@ export async function openClusterBackbone(options: BackboneOptions): Promise<Bac
     clock,
   });
   shutdown.add("stream", () => stream.close());
-  return new ClusterBackbone({ options, link, nodeId, nodeName, keys, store, limits, stream, claimsPath, news });
+  return new ClusterBackbone({
+    options,
+    link,
+    nodeId,
+    nodeName,
+    keys,
+    store,
+    optOuts,
+    limits,
+    stream,
+    claimsPath,
+    news,
+  });
 }
 
 class ClusterBackbone implements Backbone {
   readonly stream: JetStreamStream;
   readonly keys: Backbone["keys"];
   readonly store: Backbone["store"];
+  readonly optOuts: Backbone["optOuts"];
   readonly limits: Backbone["limits"];
   readonly #parts: Parts;
   readonly #leases = new SharedArrayBuffer(PARTITIONS * Float64Array.BYTES_PER_ELEMENT);
@@ -87,6 +103,7 @@ class ClusterBackbone implements Backbone {
     this.stream = parts.stream;
     this.keys = parts.keys;
     this.store = parts.store;
+    this.optOuts = parts.optOuts;
     this.limits = parts.limits;
   }
 

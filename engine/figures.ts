@@ -2,7 +2,7 @@
 
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 
-import type { CampaignProgress, PartitionProgress, SenderBlock } from "./actor/partition-deps.ts";
+import type { CampaignProgress, PartitionProgress } from "./actor/partition-deps.ts";
 import type { Percentiles } from "./api/operators-api-deps.ts";
 import { decodeMessageId, type MessageId } from "./message/ids.ts";
 import { RateMeter } from "./runtime/rate-meter.ts";
@@ -30,7 +30,6 @@ export class Figures {
   readonly #campaigns = new Map<number, CampaignFlow>();
   readonly #partitions = new Map<number, PartitionProgress>();
   #underWay = 0;
-  readonly #blocks = new Map<string, SenderBlock>();
   readonly #ack: RecordableHistogram = createHistogram();
   readonly #response: RecordableHistogram = createHistogram();
   readonly #monotonicMs: () => number;
@@ -86,16 +85,6 @@ export class Figures {
     }
   }
 
-  blocked(senderId: string, block: SenderBlock | null): void {
-    if (block === null) this.#blocks.delete(senderId);
-    else this.#blocks.set(senderId, block);
-  }
-
-  /** Why the sender can send nothing now; null: it can. */
-  blockOf(senderId: string): SenderBlock | null {
-    return this.#blocks.get(senderId) ?? null;
-  }
-
   /** The thread of these partitions starts (again): it counts from zero. */
   threadStarted(partitions: readonly number[]): void {
     for (const flow of this.#campaigns.values()) for (const partition of partitions) flow.progress.delete(partition);
@@ -107,6 +96,11 @@ export class Figures {
       if (oldestWaitingAtMs !== null && (oldest === null || oldestWaitingAtMs < oldest)) oldest = oldestWaitingAtMs;
     }
     return oldest;
+  }
+
+  /** Of the waiting ones: for a time of their own that has not come. */
+  delayed(campaignNumber: number): number {
+    return [...this.flowOf(campaignNumber).progress.values()].reduce((sum, { delayed }) => sum + delayed, 0);
   }
 
   perSecond(campaignNumber: number): { accepted: number; dispatched: number; settled: number } {

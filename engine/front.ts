@@ -7,6 +7,8 @@ import { createCaughtUpArchive } from "./caught-up-archive.ts";
 import type { ExportPool } from "./export-pool.ts";
 import type { Figures } from "./figures.ts";
 import type { ActorThreads } from "./actor-threads.ts";
+import { createConsentWords } from "./consent/stop-words.ts";
+import type { OptOutBook } from "./consent/opt-out-book.ts";
 import { createAdmission } from "./ingress/admission.ts";
 import { authorise } from "./ingress/authentication.ts";
 import { createGroupCommit, type GroupCommit } from "./ingress/group-commit.ts";
@@ -15,10 +17,11 @@ import { createTriggerRoutes } from "./ingress/trigger.ts";
 import { startUwsServer, type UwsServer } from "./ingress/uws-server.ts";
 import type { LiveLimits } from "./live-limits.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
+import type { Management } from "./management.ts";
 import { createMessageArchive } from "./message-archive.ts";
 import { MessageIds } from "./message-ids.ts";
-import type { WhatsAppTemplate } from "./message/template.ts";
 import { operatorsDeps } from "./operators.ts";
+import { createOptOuts } from "./opt-outs.ts";
 import type { EngineConfig } from "./runtime/config.ts";
 import { EngineError, messageOf } from "./runtime/errors.ts";
 import type { Route } from "./runtime/http.ts";
@@ -36,18 +39,13 @@ export interface FrontParts {
   readonly threads: ActorThreads;
   readonly exports: ExportPool;
   readonly figures: Figures;
-  readonly templates: ReadonlyMap<string, readonly WhatsAppTemplate[]>;
+  readonly management: Management;
   unreadiness(): readonly string[];
-  /** WhatsApp told of a change to a template. */
-  onTemplateNews(): void;
   /** The engine can no longer keep its promises. */
   onFatal(error: EngineError): void;
   readonly isSimulated: boolean;
   readonly log: Log;
 }
-
-/** Meta's fields about templates: status, quality, category, components. */
-const TEMPLATE_NEWS = /^(message_template_|template_)/;
 
 export async function startFront(parts: FrontParts): Promise<UwsServer> {
   const { stream } = parts.backbone;
@@ -65,7 +63,12 @@ export async function startFront(parts: FrontParts): Promise<UwsServer> {
     defer: (call) => void setImmediate(call),
     onFault: (error) => parts.log.error("answer.failed", { reason: messageOf(error) }),
   });
-  const routes = [...triggerRoutes(parts, commit), ...webhookRoutes(parts, commit), ...operatorRoutes(parts)];
+  const optOuts = createOptOuts({ ...parts, store: parts.backbone.optOuts });
+  const routes = [
+    ...triggerRoutes(parts, commit),
+    ...webhookRoutes(parts, optOuts, commit),
+    ...operatorRoutes(parts, optOuts),
+  ];
   const { host, port } = parts.config.server;
   return startUwsServer({ host, port, routes, log: parts.log, clock: systemClock });
 }
@@ -79,7 +82,7 @@ function triggerRoutes(parts: FrontParts, commit: GroupCommit): Route[] {
     nowMs: () => systemClock.nowMs(),
   });
   return createTriggerRoutes({
-    campaign: createTriggers((id) => registry.get(id)),
+    campaign: createTriggers((id) => registry.get(id), log),
     authorise: (request, need) => authorise((text) => keys.find(text), request, need),
     admit: createAdmission({ perSecond: () => limits.limits.triggersPerSecondPerKey }),
     nextMessageId: (campaign) => ids.next(campaign.partition, campaign.number),
@@ -97,24 +100,37 @@ function triggerRoutes(parts: FrontParts, commit: GroupCommit): Route[] {
   });
 }
 
-function webhookRoutes(parts: FrontParts, commit: GroupCommit): Route[] {
-  const { config, log } = parts;
+function webhookRoutes(parts: FrontParts, optOuts: OptOutBook, commit: GroupCommit): Route[] {
+  const { limits, log } = parts;
+  let wordOf = createConsentWords(limits.consent);
+  limits.onChange(() => (wordOf = createConsentWords(limits.consent)));
   return createWhatsAppWebhookRoutes({
-    appSecrets: () => (config.whatsapp.appSecret === "" ? [] : [config.whatsapp.appSecret]),
-    verifyToken: () => config.whatsapp.verifyToken,
-    parse: parseNotification,
+    appSecrets: () =>
+      [limits.whatsapp.appSecret, limits.whatsapp.appSecretBefore ?? ""].filter((secret) => secret !== ""),
+    verifyToken: () => limits.whatsapp.verifyToken,
+    parse: (text) => parseNotification(text, (words) => wordOf(words)),
     commit,
+    hearConsents: async (consents, people) => {
+      try {
+        await optOuts.hear(consents, people);
+      } catch (error) {
+        log.error("consent.unstored", { reason: messageOf(error) });
+        throw error;
+      }
+    },
     onNotification: ({ unmatched, notifications }) => {
       if (unmatched > 0) log.info("status.unmatched", { count: unmatched });
-      for (const { field } of notifications) log.info("notification.received", { field });
-      if (notifications.some(({ field }) => TEMPLATE_NEWS.test(field))) parts.onTemplateNews();
+      for (const notification of notifications) {
+        log.info("notification.received", { field: notification.field });
+        parts.management.notified(notification);
+      }
     },
     onRefused: (code) => log.warn("webhook.refused", { code }),
     random: () => Math.random(),
   });
 }
 
-function operatorRoutes(parts: FrontParts): Route[] {
+function operatorRoutes(parts: FrontParts, optOuts: OptOutBook): Route[] {
   const { ledgers, exports, backbone } = parts;
   const { keys, stream } = backbone;
   const replay = backbone.replay.bind(backbone);
@@ -126,6 +142,7 @@ function operatorRoutes(parts: FrontParts): Route[] {
       keys,
       stream,
       messages,
+      optOuts,
       cluster: () => backbone.cluster(),
       nowMs: () => systemClock.nowMs(),
     }),

@@ -6,22 +6,23 @@ import { dirname, join, resolve as resolvePath } from "node:path";
 
 import { ActorThreads } from "./actor-threads.ts";
 import type { ThreadCampaign } from "./actor/protocol.ts";
-import { type Backbone, type BackboneOptions, openEmbeddedBackbone } from "./backbone.ts";
+import { type Backbone, type BackboneOptions, openEmbeddedBackbone, optOutsPath } from "./backbone.ts";
 import { type CampaignRegistry, createRegistry } from "./campaign/campaign-registry.ts";
 import { compileCampaign } from "./campaign/compiled-campaign.ts";
+import { consentRulesOf } from "./consent/consent-rules.ts";
 import { claimDataFolder } from "./data-folder.ts";
 import { createExportPool } from "./export-pool.ts";
-import { watchFiles } from "./file-watch.ts";
 import { Figures } from "./figures.ts";
 import { startFront } from "./front.ts";
 import type { UwsServer } from "./ingress/uws-server.ts";
+import { followFiles, readTemplates } from "./live-files.ts";
 import { type LimitsDesk, LiveLimits } from "./live-limits.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
 import { openLedger } from "./ledger/lmdb-ledger.ts";
+import { type Management, startManagement } from "./management.ts";
 import { decodeMessageId } from "./message/ids.ts";
 import { PARTITIONS } from "./message/partition.ts";
 import type { WhatsAppTemplate } from "./message/template.ts";
-import { type CampaignFolder, loadCampaignFolder } from "./runtime/campaign-file.ts";
 import { loadConfig, type LoadedConfig } from "./runtime/config-file.ts";
 import type { EngineConfig } from "./runtime/config.ts";
 import type { EngineError } from "./runtime/errors.ts";
@@ -30,11 +31,9 @@ import type { Log } from "./runtime/log.ts";
 import { Shutdown } from "./runtime/shutdown.ts";
 import { createStdoutLog, type StdoutLogOptions } from "./runtime/stdout-log.ts";
 import { systemClock } from "./runtime/system-clock.ts";
-import { loadTemplateFolder } from "./runtime/template-file.ts";
 import { simulateWhatsApp } from "./simulated-whatsapp.ts";
 import type { ScenarioInput } from "./simulator/scenario.ts";
 import type { SimulatorThread } from "./simulator/simulator-thread.ts";
-import { TemplateSync } from "./template-sync.ts";
 
 export interface StartOptions {
   /** `campaigns/` and `templates/` are looked up beside it. */
@@ -90,23 +89,21 @@ export async function startEngine(options: StartOptions): Promise<Engine> {
 async function wire(options: StartOptions, log: Log, shutdown: Shutdown): Promise<Engine> {
   const folder = dirname(resolvePath(options.configFile));
   const fromFiles = readTemplates(join(folder, "templates"), log);
-  const { config, simulator } = await readConfig(options, fromFiles, log);
+  const { config, simulator, secretFiles } = await readConfig(options, fromFiles, log);
   shutdown.add("simulator", () => simulator?.close());
   const stores = await openStores(config, log, shutdown);
   const { registry, backbone, ledgerPaths } = stores;
   const adminKeyFile = join(config.dataDir, "admin.key");
   const adminKey = await backbone.keys.ensureAdminKey(adminKeyFile);
 
-  const templates = new Map<string, readonly WhatsAppTemplate[]>();
-  const onTemplates = (wabaId: string, list: readonly WhatsAppTemplate[]): void => {
-    templates.set(wabaId, list);
-    registry.setTemplates(templates);
-  };
-  const sync = new TemplateSync({ ...config, fromFiles, onTemplates, clock: systemClock, log });
-  shutdown.add("template sync", () => sync.stop());
-  const limits = liveLimits({ options, config, desk: backbone.limits, log });
+  const isSimulated = simulator !== null;
+  const limits = liveLimits({ options, config, isSimulated, desk: backbone.limits, log });
   await limits.apply();
-  await followFiles({ folder, options, registry, limits, sync, log, shutdown });
+  const management = startManagement({ config, limits, registry, backbone, fromFiles, log, shutdown });
+  const { sync } = management;
+  const onTemplates = (list: readonly WhatsAppTemplate[]): void => sync.setFiles(list);
+  const { environment } = options;
+  await followFiles({ folder, environment, secretFiles, registry, limits, onTemplates, log, shutdown });
 
   const figures = new Figures(() => systemClock.monotonicMs());
   backbone.onSettled((messageIds) => figures.arrived(messageIds));
@@ -114,18 +111,17 @@ async function wire(options: StartOptions, log: Log, shutdown: Shutdown): Promis
   const onFatal = (error: EngineError): void => readiness.broke(error);
   const exports = createExportPool({ ledgerPaths, threads: EXPORT_THREADS });
   shutdown.add("export threads", () => exports.close());
-  const threads = startThreads({ options, config, limits, stores, figures, onFatal, log });
+  const threads = startThreads({ options, config, limits, management, stores, figures, onFatal, log });
   backbone.attach(threads);
+  management.attach(threads);
   shutdown.add("actor threads", () => threads.stop(THREADS_GRACE_MS));
   registry.onChange(() => threads.setCampaigns(threadCampaigns(registry)));
-  limits.onChange(() => threads.setSenders(limits.senders));
+  limits.onChange(() => threads.setConsent(consentRulesOf(limits.consent)));
   await threads.ready();
   stores.ledgers.forEach((ledger, partition) => backbone.stream.trim(partition, ledger.cursor()));
   await backbone.join();
 
-  const isSimulated = simulator !== null;
-  const onTemplateNews = (): void => sync.refresh();
-  const parts = { ...stores, config, limits, threads, exports, figures, templates, isSimulated, onTemplateNews, log };
+  const parts = { ...stores, config, limits, management, threads, exports, figures, isSimulated, log };
   const server = await startFront({ ...parts, unreadiness: () => readiness.reasons, onFatal });
   shutdown.add("server", () => drain(server));
   const url = `http://${config.server.host}:${server.port}`;
@@ -179,12 +175,13 @@ class Readiness {
 function liveLimits(parts: {
   readonly options: StartOptions;
   readonly config: EngineConfig;
+  readonly isSimulated: boolean;
   readonly desk: LimitsDesk;
   readonly log: Log;
 }): LiveLimits {
-  const { options, config, desk, log } = parts;
+  const { options, isSimulated, ...rest } = parts;
   const { configFile } = options;
-  return new LiveLimits({ config, configFile, desk, reload: () => loaded(options).config, log });
+  return new LiveLimits({ ...rest, configFile, reload: () => loaded(options).config, hasOwnSecrets: !isSimulated });
 }
 
 interface Stores {
@@ -209,7 +206,9 @@ async function openStores(config: EngineConfig, log: Log, shutdown: Shutdown): P
     log,
     shutdown,
   });
-  const registry = createRegistry({ store: backbone.store, compile: compileCampaign, senders, log });
+  const { store } = backbone;
+  const { nowMs } = systemClock;
+  const registry = createRegistry({ store, compile: compileCampaign, senders, nowMs, log });
   return { backbone, registry, ledgerPaths, ledgers };
 }
 
@@ -224,13 +223,14 @@ async function readConfig(
   options: StartOptions,
   templates: readonly WhatsAppTemplate[],
   log: Log,
-): Promise<{ config: EngineConfig; simulator: SimulatorThread | null }> {
-  const { config, hasCredentials, unsetVariables } = loaded(options);
+): Promise<{ config: EngineConfig; simulator: SimulatorThread | null; secretFiles: readonly string[] }> {
+  const { config, hasCredentials, unsetVariables, secretFiles } = loaded(options);
   const { simulator = "auto", scenario = { preset: "realistic" } } = options;
-  if (simulator === "never" || (simulator === "auto" && hasCredentials)) return { config, simulator: null };
+  if (simulator === "never" || (simulator === "auto" && hasCredentials))
+    return { config, simulator: null, secretFiles };
   const simulated = await simulateWhatsApp({ config, templates, scenario });
   log.warn("whatsapp.simulated", { url: simulated.simulator.url, unsetVariables });
-  return simulated;
+  return { ...simulated, secretFiles };
 }
 
 function loaded({ configFile, environment, overrides }: StartOptions): LoadedConfig {
@@ -238,66 +238,44 @@ function loaded({ configFile, environment, overrides }: StartOptions): LoadedCon
   return overrides === undefined ? fromFile : { ...fromFile, config: overrides(fromFile.config) };
 }
 
-/** Campaigns and templates of the files, now and whenever one changes. A faulty file leaves what runs as it is. */
-async function followFiles(parts: {
-  readonly folder: string;
-  readonly options: StartOptions;
-  readonly registry: CampaignRegistry;
-  readonly limits: LiveLimits;
-  readonly sync: TemplateSync;
-  readonly log: Log;
-  readonly shutdown: Shutdown;
-}): Promise<void> {
-  const { folder, options, registry, limits, sync, log, shutdown } = parts;
-  const campaigns = join(folder, "campaigns");
-  const templates = join(folder, "templates");
-  let read: CampaignFolder | undefined;
-  const readCampaigns = async (): Promise<void> => {
-    read = loadCampaignFolder(campaigns, options.environment, read);
-    await registry.setFiles(read.campaigns);
-  };
-  const onChange = async (): Promise<void> => {
-    sync.setFiles(readTemplates(templates, log));
-    await limits.reload();
-    await readCampaigns();
-    log.info("files.applied", { campaigns: registry.list().length });
-  };
-  await readCampaigns();
-  const folders = [folder, campaigns, templates];
-  shutdown.add("file watch", watchFiles({ folders, onChange, clock: systemClock, log }));
-}
-
-function readTemplates(folder: string, log: Log): readonly WhatsAppTemplate[] {
-  const { templates, faults } = loadTemplateFolder(folder);
-  for (const fault of faults) log.error("template.refused", { ...fault });
-  return templates;
-}
-
 interface ThreadParts {
   readonly options: StartOptions;
   readonly config: EngineConfig;
   readonly limits: LiveLimits;
+  readonly management: Management;
   readonly stores: Stores;
   readonly figures: Figures;
   onFatal(error: EngineError): void;
   readonly log: Log;
 }
 
-function startThreads({ options, config, limits, stores, figures, onFatal, log }: ThreadParts): ActorThreads {
+function startThreads(parts: ThreadParts): ActorThreads {
+  const { options, config, limits, management, stores, figures, onFatal, log } = parts;
   const { registry, backbone, ledgerPaths } = stores;
   return new ActorThreads({
     count: config.workers,
-    start: { ledgerPaths, whatsapp: config.whatsapp, logLevel: options.logLevel ?? "info" },
+    start: {
+      ledgerPaths,
+      optOutsPath: optOutsPath(config.dataDir),
+      whatsapp: config.whatsapp,
+      logLevel: options.logLevel ?? "info",
+    },
     stream: () => backbone.threadStream(),
     campaigns: () => threadCampaigns(registry),
-    senders: () => limits.senders,
-    onStarted: (partitions) => figures.threadStarted(partitions),
+    senders: () => management.portfolios.threadSenders(),
+    consent: () => consentRulesOf(limits.consent),
+    onStarted: (partitions) => {
+      figures.threadStarted(partitions);
+      management.threadStarted(partitions);
+    },
     onProgress: (progress) => {
       figures.progressed(progress);
       backbone.stream.trim(progress.partition, progress.cursor);
     },
     onResponseTimes: (milliseconds) => figures.responded(milliseconds),
-    onBlock: (senderId, block) => figures.blocked(senderId, block),
+    onSender: (senderId, report) => management.board.reported(senderId, report),
+    onUnknownCode: (errorCode) => management.board.unknownCode(errorCode),
+    onStaleTemplate: () => management.sync.stale(),
     onRebuilding: (partition, done, total) => options.onRebuilding?.(partition, done, total),
     onRewound: (partition) => backbone.rewound(partition),
     onFatal,

@@ -6,6 +6,7 @@ import type { ExportPool } from "./export-pool.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
 import { isSearchCursor, searchMessages } from "./ledger/message-search.ts";
 import { decodeMessageId, type MessageId } from "./message/ids.ts";
+import { systemClock } from "./runtime/system-clock.ts";
 
 /** Messages looked at for a replay at a time. */
 const REPLAY_PAGE = 500;
@@ -63,7 +64,7 @@ async function failedMessages(
     });
     for (const record of page.items) {
       const isWanted = query.errorCode === null || record.errorCode === query.errorCode;
-      if (!isWanted || !isReplayable(record)) continue;
+      if (!isWanted || !isReplayable(record, systemClock.nowMs())) continue;
       const partition = decodeMessageId(record.messageId)?.partition ?? 0;
       const ids = byPartition.get(partition);
       if (ids === undefined) byPartition.set(partition, [record.messageId]);

@@ -1,23 +1,17 @@
 // What the operators' API sees of the running engine.
 
-import type {
-  CampaignEntry,
-  CampaignFigures,
-  ClusterView,
-  OperatorsApiDeps,
-  SenderView,
-} from "./api/operators-api-deps.ts";
+import type { CampaignEntry, CampaignFigures, ClusterView, OperatorsApiDeps } from "./api/operators-api-deps.ts";
 import type { CampaignRegistry } from "./campaign/campaign-registry.ts";
 import type { Figures } from "./figures.ts";
 import { authorise } from "./ingress/authentication.ts";
 import type { KeyStore } from "./ingress/lmdb-key-store.ts";
 import type { LiveLimits } from "./live-limits.ts";
+import type { Management } from "./management.ts";
 import type { LedgerReader } from "./ledger/ledger-reader.ts";
-import type { WhatsAppTemplate } from "./message/template.ts";
 import { checkCampaign } from "./runtime/campaign-definition.ts";
-import type { SenderConfig } from "./runtime/config.ts";
 import { messageOf } from "./runtime/errors.ts";
 import type { Log } from "./runtime/log.ts";
+import { senderView } from "./sender-view.ts";
 import type { Stream } from "./stream/stream.ts";
 
 export interface OperatorsParts {
@@ -29,8 +23,8 @@ export interface OperatorsParts {
   readonly ledgers: readonly LedgerReader[];
   readonly figures: Figures;
   readonly messages: OperatorsApiDeps["messages"];
-  /** By account, as last read. */
-  readonly templates: ReadonlyMap<string, readonly WhatsAppTemplate[]>;
+  readonly optOuts: OperatorsApiDeps["optOuts"];
+  readonly management: Management;
   /** What is missing for readiness, in words. */
   unreadiness(): readonly string[];
   readonly isSimulated: boolean;
@@ -56,8 +50,10 @@ export function operatorsDeps(parts: OperatorsParts): OperatorsApiDeps {
     },
     keys,
     messages: parts.messages,
+    optOuts: parts.optOuts,
     stats: (campaign) => campaignFigures(parts, campaign),
     senders: () => parts.limits.senders.map((sender) => senderView(parts, sender)),
+    unknownErrorCodes: () => parts.management.board.unknownCodes,
     readiness: () => {
       const unavailability = parts.stream.unavailability();
       const reasons = [...parts.unreadiness(), ...(unavailability === null ? [] : [unavailability])];
@@ -72,11 +68,17 @@ export function operatorsDeps(parts: OperatorsParts): OperatorsApiDeps {
 function campaignFigures(parts: OperatorsParts, campaign: CampaignEntry): CampaignFigures {
   const { figures, ledgers, limits } = parts;
   const { definition, number } = campaign;
-  const counters = { accepted: 0, byStatus: {} as Record<string, number>, byError: {} as Record<string, number> };
+  const counters = {
+    accepted: 0,
+    byStatus: {} as Record<string, number>,
+    byError: {} as Record<string, number>,
+    doubleSends: 0,
+  };
   for (const ledger of ledgers) {
     const state = ledger.campaignState(number);
     if (state === undefined) continue;
     counters.accepted += state.counters.accepted;
+    counters.doubleSends += state.counters.doubleSends;
     addCounts(counters.byStatus, state.counters.byStatus);
     addCounts(counters.byError, state.counters.byError);
   }
@@ -90,6 +92,7 @@ function campaignFigures(parts: OperatorsParts, campaign: CampaignEntry): Campai
     counters,
     requests: { accepted: requestsAccepted, refused },
     oldestWaitingAtMs: figures.oldestWaitingAtMs(number),
+    delayed: figures.delayed(number),
     perSecond: figures.perSecond(number),
     dispatchPerSecondMax: Math.min(definition.messagesPerSecond ?? senderPerSecond, senderPerSecond),
     ackMs: figures.ackMs,
@@ -99,19 +102,4 @@ function campaignFigures(parts: OperatorsParts, campaign: CampaignEntry): Campai
 
 function addCounts(sum: Record<string, number>, counts: Readonly<Record<string, number>>): void {
   for (const [key, count] of Object.entries(counts)) sum[key] = (sum[key] ?? 0) + count;
-}
-
-function senderView(parts: OperatorsParts, sender: SenderConfig): SenderView {
-  const { id, phoneNumberId, wabaId, messagesPerSecond, pairLimit, dailyRecipients } = sender;
-  const known = parts.templates.get(wabaId);
-  return {
-    id,
-    phoneNumberId,
-    wabaId,
-    messagesPerSecond,
-    pairLimit,
-    dailyRecipients,
-    blocked: parts.figures.blockOf(id),
-    templates: known === undefined ? null : known.filter((template) => template.status === "APPROVED").length,
-  };
 }

@@ -24,6 +24,7 @@ const PURE_PACKAGES = [
   "ajv",
   "ajv-formats",
   "liquidjs",
+  "countries-and-timezones",
   "libphonenumber-js/max",
   "lossless-json",
   "msgpackr",

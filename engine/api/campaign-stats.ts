@@ -10,6 +10,8 @@ export interface CampaignStatsView {
   /** Every status, also those at 0. */
   readonly byStatus: Readonly<Record<MessageStatus, number>>;
   readonly byError: Readonly<Record<string, number>>;
+  /** Messages of which more than one attempt is known to have reached its recipient. */
+  readonly doubleSends: number;
   /** Share of the ended messages that WhatsApp took, 0..1; null before the first end. */
   readonly successRate: number | null;
   readonly requests: { readonly accepted: number; readonly refused: number };
@@ -40,11 +42,13 @@ export function campaignStats(entry: CampaignEntry, figures: CampaignFigures, no
     accepted: figures.counters.accepted,
     byStatus,
     byError: figures.counters.byError,
+    doubleSends: figures.counters.doubleSends,
     successRate: successRate(byStatus),
     requests: figures.requests,
     waiting,
     oldestWaitingSeconds: oldestWaitingAtMs === null ? 0 : Math.max(0, Math.round((nowMs - oldestWaitingAtMs) / 1000)),
-    drainSeconds: drainSeconds(waiting, entry, figures),
+    // What is to be sent at a later time is no backlog yet.
+    drainSeconds: drainSeconds(waiting - figures.delayed, entry, figures),
     perSecond: figures.perSecond,
     ackMs: figures.ackMs ?? UNMEASURED,
     responseMs: figures.responseMs ?? UNMEASURED,
@@ -74,7 +78,7 @@ function successRate(byStatus: Readonly<Record<MessageStatus, number>>): number 
 }
 
 function drainSeconds(waiting: number, entry: CampaignEntry, figures: CampaignFigures): number | null {
-  if (waiting === 0) return 0;
+  if (waiting <= 0) return 0;
   if (entry.definition.status === "paused") return null;
   const { dispatched } = figures.perSecond;
   const perSecond = dispatched > 0 ? dispatched : figures.dispatchPerSecondMax;

@@ -10,13 +10,19 @@ export const SECRET_MASK = "********";
 export interface CampaignView extends CampaignDefinition {
   readonly source: "file" | "api";
   readonly faults: readonly CampaignFault[];
+  /** Meta keeps it from sending for now, and it goes on by itself; null: Meta does not. */
+  readonly parked: {
+    readonly since: string;
+    readonly reasons: readonly string[];
+    readonly takesEvents: boolean;
+  } | null;
   readonly triggerPath: string;
   /** Null for campaigns that have no lenient door, and the one with a token for all but admins. */
   readonly hookPath: string | null;
 }
 
 /** What {@link campaignView} adds to the definition; dropped again from a PUT. */
-const ADDED = ["source", "faults", "triggerPath", "hookPath"];
+const ADDED = ["source", "faults", "parked", "triggerPath", "hookPath"];
 
 export function campaignView(entry: CampaignEntry, isAdmin: boolean): CampaignView {
   const { definition } = entry;
@@ -25,6 +31,7 @@ export function campaignView(entry: CampaignEntry, isAdmin: boolean): CampaignVi
     trigger: { ...definition.trigger, auth: maskedAuth(definition.trigger.auth) },
     source: entry.source,
     faults: entry.faults,
+    parked: parkedView(entry),
     triggerPath: `/api/campaigns/${definition.id}/trigger`,
     hookPath: hookPath(entry, isAdmin),
   };
@@ -50,6 +57,12 @@ export function completeBody(body: unknown, id: string, stored: CampaignDefiniti
   const auth = unmaskedAuth(trigger["auth"], stored?.trigger.auth, faults);
   if (faults.length > 0) return { kind: "faults", faults };
   return { kind: "body", body: { ...kept, trigger: { ...trigger, auth } } };
+}
+
+function parkedView({ parking, takesEvents }: CampaignEntry): CampaignView["parked"] {
+  if (parking === null) return null;
+  const since = new Date(parking.sinceMs).toISOString();
+  return { since, reasons: parking.faults.map(({ path, message }) => `${path}: ${message}`), takesEvents };
 }
 
 function maskedAuth(auth: TriggerAuth): TriggerAuth {

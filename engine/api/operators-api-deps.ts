@@ -15,8 +15,11 @@ export interface OperatorsApiDeps {
   readonly campaigns: CampaignAdministration;
   readonly keys: KeyAdministration;
   readonly messages: MessageArchive;
+  readonly optOuts: OptOutAdministration;
   stats(campaign: CampaignEntry): CampaignFigures;
   senders(): readonly SenderView[];
+  /** Codes that WhatsApp answered with and no release knows, by how often since the start. */
+  unknownErrorCodes(): Readonly<Record<string, number>>;
   readiness(): Readiness;
   cluster(): ClusterView;
   /** Epoch milliseconds. */
@@ -61,8 +64,11 @@ export interface CampaignEntry {
   readonly number: number;
   readonly partition: number;
   readonly source: "file" | "api";
-  /** What keeps it from working; such a campaign takes no triggers. */
+  /** What keeps it from working; such a campaign takes no triggers, unless it is only parked. */
   readonly faults: readonly CampaignFault[];
+  /** Meta keeps it from sending for now; null: it does not. */
+  readonly parking: { readonly faults: readonly CampaignFault[]; readonly sinceMs: number } | null;
+  readonly takesEvents: boolean;
   /** Of a campaign with `auth: urlToken`; shown to admins only. */
   readonly urlToken: string | null;
 }
@@ -178,6 +184,33 @@ export interface ReplayQuery {
   readonly toMs: number | null;
 }
 
+// Opt-outs
+
+export interface OptOutView {
+  /** E.164; empty: only the user id is known. */
+  readonly phone: string;
+  readonly userId: string;
+  readonly sinceMs: number;
+  readonly source: string;
+  readonly words: string;
+}
+
+export interface OptOutAdministration {
+  /** Undefined: not opted out. Every form of the number finds it. */
+  find(phone: string): OptOutView | undefined;
+  /** `next` is null on the last page; a page may be empty and still have one. */
+  page(query: { readonly after: string | null; readonly limit: number }): {
+    readonly optOuts: readonly OptOutView[];
+    readonly next: string | null;
+  };
+  /** @returns how many are new. A number that resumed since then stays as it is. */
+  add(
+    items: readonly { readonly phone: string; readonly sinceMs: number | null; readonly source: string }[],
+  ): Promise<number>;
+  /** False: it was not opted out. */
+  remove(phone: string): Promise<boolean>;
+}
+
 // Figures
 
 export interface CampaignFigures {
@@ -186,11 +219,15 @@ export interface CampaignFigures {
     readonly accepted: number;
     readonly byStatus: Readonly<Record<string, number>>;
     readonly byError: Readonly<Record<string, number>>;
+    /** Messages of which more than one attempt is known to have reached its recipient. */
+    readonly doubleSends: number;
   };
   /** Trigger requests answered since the engine started, by what they came to. */
   readonly requests: { readonly accepted: number; readonly refused: number };
   /** Acceptance of the oldest message that still waits; null: none waits. */
   readonly oldestWaitingAtMs: number | null;
+  /** Of those that wait: for a time of their own that has not come. */
+  readonly delayed: number;
   /** Averages of the last few seconds. */
   readonly perSecond: {
     readonly accepted: number;
@@ -214,13 +251,62 @@ export interface SenderView {
   readonly id: string;
   readonly phoneNumberId: string;
   readonly wabaId: string;
+  /** Senders of one share what Meta lets it reach in 24 hours. */
+  readonly portfolio: string;
+  /** In force. */
   readonly messagesPerSecond: number;
+  readonly rate: {
+    /** As the file says. */
+    readonly configured: number | "auto";
+    /** By the number's level; null: not known yet. */
+    readonly granted: number | null;
+    /** What it sends at most at the moment: less than in force while WhatsApp calls it too fast. */
+    readonly now: number;
+  };
   readonly pairLimit: { readonly periodSeconds: number; readonly burst: number };
+  /** In force. */
   readonly dailyRecipients: number | "unlimited";
-  /** Why nothing can be sent now (a revoked token, a locked account); null: it can. */
-  readonly blocked: { readonly reason: string; readonly untilMs: number | null } | null;
+  readonly recipients: RecipientsView;
+  /** Meta's words for its throughput, quality and status; null: not read yet. */
+  readonly standing: {
+    readonly level: string;
+    readonly quality: string;
+    readonly status: string;
+    readonly nameStatus: string;
+    readonly platform: string;
+  } | null;
+  /** Why something of it cannot be sent now (a revoked token, a locked account, a paused template). */
+  readonly blocks: readonly SenderBlockView[];
+  /** The one that stops most; null: there is none. */
+  readonly blocked: SenderBlockView | null;
   /** Approved templates known of its account; null: not read yet. */
   readonly templates: number | null;
+}
+
+export interface SenderBlockView {
+  /** token, app, account, number, template or country. */
+  readonly scope: string;
+  /** The template or the country; empty for what concerns all of it. */
+  readonly subject: string;
+  readonly errorCode: number;
+  readonly reason: string;
+  /** ISO 8601. */
+  readonly since: string;
+  /** ISO 8601: when it is tried again. */
+  readonly until: string;
+}
+
+/** People in 24 hours. Times are ISO 8601. */
+export interface RecipientsView {
+  readonly used: number;
+  /** Null: unlimited, or not known yet. */
+  readonly limit: number | null;
+  /** What this number may use of it now; null: unlimited. */
+  readonly allowance: number | null;
+  /** When the next of its places falls free; null: none is taken. */
+  readonly freesAt: string | null;
+  /** When the portfolio is used up at the pace of the last hour; null: it will not be. */
+  readonly runsOutAt: string | null;
 }
 
 interface Readiness {

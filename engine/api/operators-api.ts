@@ -2,11 +2,12 @@
 // for them. Handlers are pure: they see the engine as the functions of OperatorsApiDeps.
 
 import { json, type Route } from "../runtime/http.ts";
-import { answerRoute, list, needAdmin } from "./answer-route.ts";
+import { answerRoute, needAdmin } from "./answer-route.ts";
 import { campaignRoutes } from "./campaign-routes.ts";
 import { homeRoute } from "./home-route.ts";
 import { keyRoutes } from "./key-routes.ts";
 import { messageRoutes } from "./message-routes.ts";
+import { optOutRoutes } from "./opt-out-routes.ts";
 import type { OperatorsApiDeps } from "./operators-api-deps.ts";
 import { NO_BODY_BYTES_MAX } from "./request-body.ts";
 
@@ -15,6 +16,7 @@ export function createOperatorsApi(deps: OperatorsApiDeps): Route[] {
     ...campaignRoutes(deps),
     ...messageRoutes(deps),
     ...keyRoutes(deps),
+    ...optOutRoutes(deps),
     ...engineRoutes(deps),
     ...healthRoutes(deps),
     homeRoute,
@@ -27,7 +29,7 @@ function engineRoutes(deps: OperatorsApiDeps): Route[] {
       method: "get",
       pattern: "/api/senders",
       need: needAdmin,
-      answer: () => list(deps.senders()),
+      answer: () => json(200, { items: deps.senders(), cursor: null, unknownErrorCodes: deps.unknownErrorCodes() }),
     }),
     answerRoute(deps, {
       method: "get",

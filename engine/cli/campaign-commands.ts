@@ -181,6 +181,12 @@ interface Preview {
   readonly message: string;
   /** What had to be changed for WhatsApp to take it, in words. */
   readonly changes?: readonly string[];
+  /** Of a campaign with `sendAt`; null: at once. */
+  readonly sendAt?: string | null;
+  /** Of a campaign with `key`; null: the event has none. */
+  readonly key?: string | null;
+  /** Of a campaign with `cancels`. */
+  readonly cancels?: readonly { readonly campaign: string; readonly key: string }[];
 }
 
 /** What a dry run answers for an event that the campaign's `when` filters out. */
@@ -193,7 +199,7 @@ async function previewCampaign(call: CommandCall): Promise<number> {
   const file = call.options.text("event");
   const event =
     file === undefined
-      ? JSON.stringify(samplePayload((await client.get<CampaignView>(campaignPath(call))).trigger))
+      ? JSON.stringify(samplePayload(await client.get<CampaignView>(campaignPath(call))))
       : await readEvent(file);
   const preview = await client.post<Preview | Ignored>(`${campaignPath(call)}/trigger?dryRun=true`, event);
   // An array of events answers with a list; so does --json, and a person reads that best as it is.
@@ -203,9 +209,21 @@ async function previewCampaign(call: CommandCall): Promise<number> {
     call.terminal.print("ignored: the campaign's `when` lets other events through only");
   } else {
     call.terminal.print(`to ${preview.phoneNumber}\n\n${preview.message}`);
+    for (const line of timingLines(preview)) call.terminal.print(line);
     for (const change of preview.changes ?? []) call.terminal.say(`changed: ${change}`);
   }
   return 0;
+}
+
+/** With an empty line before them, where the campaign has any. */
+function timingLines({ sendAt, key, cancels }: Preview): string[] {
+  const lines = [
+    ...(sendAt === undefined ? [] : [`sent ${sendAt === null ? "at once" : `at ${sendAt}`}`]),
+    ...(key === undefined ? [] : [key === null ? "waits under no key" : `waits under the key ${key}`]),
+    ...(cancels ?? []).map((cancel) => `cancels what waits in ${cancel.campaign} under the key ${cancel.key}`),
+    ...(cancels?.length === 0 ? ["cancels nothing"] : []),
+  ];
+  return lines.length === 0 ? lines : ["", ...lines];
 }
 
 async function readEvent(file: string): Promise<string> {

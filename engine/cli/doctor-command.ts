@@ -89,14 +89,15 @@ async function readinessFindings(client: ApiClient): Promise<Finding[]> {
 
 async function insideFindings(client: ApiClient): Promise<Finding[]> {
   try {
-    const senders = await client.get<{ readonly items: readonly SenderView[] }>("/api/senders");
+    const senders = await client.get<SenderList>("/api/senders");
     const campaigns = await client.get<{ readonly items: readonly CampaignView[] }>("/api/campaigns");
     return [
       ok("key", "accepted, scope admin"),
       ...(senders.items.length === 0
         ? [fault("senders", "there is none", "add one under senders: in the configuration")]
         : []),
-      ...senders.items.map(senderFinding),
+      ...senders.items.flatMap(senderFindings),
+      ...unknownCodeFindings(senders.unknownErrorCodes),
       ...campaigns.items.map(campaignFinding),
     ];
   } catch (error) {
@@ -105,20 +106,70 @@ async function insideFindings(client: ApiClient): Promise<Finding[]> {
   }
 }
 
-function senderFinding(sender: SenderView): Finding {
+interface SenderList {
+  readonly items: readonly SenderView[];
+  readonly unknownErrorCodes: Readonly<Record<string, number>>;
+}
+
+function senderFindings(sender: SenderView): Finding[] {
   const subject = `sender ${sender.id}`;
-  if (sender.blocked !== null)
-    return fault(subject, sender.blocked.reason, "docs/errors-whatsapp.md has what WhatsApp wants");
+  const findings = sender.blocks.map(({ scope, subject: what, reason, errorCode, since, until }) => {
+    const whole = what === "" ? scope : `${scope} ${what}`;
+    const message = `${whole} blocked since ${since} (${errorCode}): ${reason}`;
+    return fault(subject, message, `it is tried again at ${until}; docs/errors-whatsapp.md has what WhatsApp wants`);
+  });
+  if (findings.length === 0) findings.push(standingFinding(sender));
+  return [...findings, ...rateFindings(sender), ...recipientFindings(sender)];
+}
+
+function rateFindings({ id, rate, messagesPerSecond }: SenderView): Finding[] {
+  const subject = `sender ${id}`;
+  const findings: Finding[] = [];
+  if (typeof rate.configured === "number" && rate.granted !== null && rate.configured > rate.granted) {
+    const message = `messagesPerSecond is ${rate.configured}, but Meta grants the number ${rate.granted}`;
+    findings.push(warning(subject, message, "set it to auto, or to what Meta grants"));
+  }
+  if (rate.now < messagesPerSecond) {
+    const message = `WhatsApp calls it too fast: ${rate.now} messages/s for now, of ${messagesPerSecond}`;
+    findings.push(warning(subject, message, "it speeds up again by itself; do other programs use the number?"));
+  }
+  return findings;
+}
+
+function recipientFindings({ id, recipients }: SenderView): Finding[] {
+  const { used, limit, freesAt, runsOutAt } = recipients;
+  if (limit === null || runsOutAt === null) return [];
+  const message = `${used} of ${limit} people in 24 hours; at the present pace used up at ${runsOutAt}`;
+  const advice = freesAt === null ? "" : `the next place falls free at ${freesAt}; transactional messages go first`;
+  return [warning(`sender ${id}`, message, advice)];
+}
+
+function unknownCodeFindings(codes: Readonly<Record<string, number>>): Finding[] {
+  return Object.entries(codes).map(([code, count]) => {
+    const advice = "its messages are tried again like any that may pass; tell us, or look it up at Meta";
+    return warning("whatsapp", `answered ${count} times with ${code}, which this release does not know`, advice);
+  });
+}
+
+function standingFinding(sender: SenderView): Finding {
+  const subject = `sender ${sender.id}`;
   if (sender.templates === null) {
     return warning(subject, "its templates were not read yet", "check its access token and wabaId");
   }
   if (sender.templates === 0)
     return fault(subject, "its account has no approved template", "have one approved by Meta");
-  return ok(subject, `${sender.messagesPerSecond} messages/s, ${sender.templates} approved templates`);
+  const { limit } = sender.recipients;
+  const people = limit === null ? "" : `, ${limit} people in 24 hours`;
+  return ok(subject, `${sender.messagesPerSecond} messages/s${people}, ${sender.templates} approved templates`);
 }
 
 function campaignFinding(campaign: CampaignView): Finding {
   const subject = `campaign ${campaign.id}`;
+  if (campaign.parked !== null) {
+    const message = `parked since ${campaign.parked.since}: ${campaign.parked.reasons.join("; ")}`;
+    const events = campaign.parked.takesEvents ? "what comes meanwhile waits" : "it takes no events meanwhile";
+    return warning(subject, message, `it goes on by itself once Meta lets it; ${events}`);
+  }
   const [first] = campaign.faults;
   if (first !== undefined)
     return fault(subject, `${first.path}: ${first.message}`, "it takes no events until that is put right");

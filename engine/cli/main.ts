@@ -11,6 +11,7 @@ import { demoCommand } from "./demo-command.ts";
 import { doctorCommand } from "./doctor-command.ts";
 import { exportCommand } from "./export-command.ts";
 import { keyCommands } from "./key-commands.ts";
+import { optOutCommands } from "./opt-out-commands.ts";
 import { replayCommand } from "./replay-command.ts";
 import { simulatorCommand } from "./simulator-command.ts";
 import { startCommand } from "./start-command.ts";
@@ -24,6 +25,7 @@ const COMMANDS: readonly Command[] = [
   simulatorCommand,
   ...campaignCommands,
   ...keyCommands,
+  ...optOutCommands,
   exportCommand,
   replayCommand,
   ...configCommands,

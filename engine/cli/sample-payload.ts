@@ -1,13 +1,17 @@
 // An example event for a campaign, made from its mapping: what `start` prints as a curl line and `campaign preview`
 // renders when it is given no event.
 
-import { parsePath, type PathStep } from "../campaign/attribute-path.ts";
-import type { AttributeDefinition, TriggerDefinition } from "../message/campaign.ts";
+import { parsePath, readPath, type PathStep } from "../campaign/attribute-path.ts";
+import type { AttributeDefinition, CampaignDefinition } from "../message/campaign.ts";
 
 type Tree = Record<string, unknown> | unknown[];
 
 /** A real-looking number of a range that is never given out would not be valid, so this is a plain valid one. */
 const PHONE_NUMBER = "+14155552671";
+
+/** Past, so that the example's message goes at once. */
+const SEND_AT = "2026-11-23T10:00:00Z";
+const ID = "example-1";
 
 /** Longer positions would only make a longer example. */
 const POSITION_MAX = 9;
@@ -25,13 +29,19 @@ const BY_NAME: readonly (readonly [RegExp, string])[] = [
   [/city/i, "Lisbon"],
 ];
 
-export function samplePayload(trigger: Pick<TriggerDefinition, "attributes" | "when" | "dedupe">): unknown {
+type Sampled = Pick<CampaignDefinition, "trigger" | "sendAt" | "key" | "cancels">;
+
+export function samplePayload({ trigger, sendAt, key, cancels = [] }: Sampled): unknown {
   const payload: Tree = {};
   for (const [name, attribute] of Object.entries(trigger.attributes)) {
     place(payload, firstPath(attribute.path), sampleValue(name, attribute));
   }
-  if (trigger.dedupe !== undefined && "path" in trigger.dedupe) place(payload, trigger.dedupe.path, "example-1");
+  if (trigger.dedupe !== undefined && "path" in trigger.dedupe) place(payload, trigger.dedupe.path, ID);
   if (trigger.when !== undefined) place(payload, firstPath(trigger.when.path), trigger.when.in[0] ?? "");
+  if (sendAt?.path !== undefined) placeMissing(payload, firstPath(sendAt.path), SEND_AT);
+  for (const { path } of [...(key === undefined ? [] : [key]), ...cancels.map((cancel) => cancel.key)]) {
+    placeMissing(payload, firstPath(path), ID);
+  }
   return payload;
 }
 
@@ -60,6 +70,11 @@ function sampleValue(name: string, attribute: AttributeDefinition): string | num
 
 function firstPath(path: string | readonly string[]): string {
   return typeof path === "string" ? path : (path[0] ?? "");
+}
+
+function placeMissing(payload: Tree, path: string, value: unknown): void {
+  const parsed = parsePath(path);
+  if (parsed.kind === "parsed" && readPath(payload, parsed.path) === undefined) place(payload, path, value);
 }
 
 /** Leaves the payload alone where an earlier value is in the way. */

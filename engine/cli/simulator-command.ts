@@ -40,7 +40,7 @@ export const simulatorCommand: Command = {
     },
     json: { description: "print url, port and seed as JSON" },
   },
-  examples: ["volley simulator --port 4010 --scenario rough.yaml --log received.jsonl"],
+  examples: ["volley simulator --port 4010 --scenario config/scenarios/template-paused.yaml --log received.jsonl"],
   run: simulate,
 };
 
@@ -56,6 +56,8 @@ async function simulate(call: CommandCall): Promise<number> {
     call.terminal.print(`  engine      whatsapp: { baseUrl: ${url}, appSecret: ${shownSecret(settings.appSecret)} }`);
     call.terminal.print(`  webhooks    ${settings.webhookUrl ?? "none"}`);
     call.terminal.print(`  scenario    curl -X PUT ${url}/simulator/scenario -d '{"preset":"rough"}'`);
+    call.terminal.print(`  state       curl -X PUT ${url}/simulator/state -d '{"webhooks":"held"}'`);
+    call.terminal.print(`  people      curl ${url}/simulator/inbound -d '{"from":"+14155550100","text":"STOP"}'`);
     call.terminal.print(`  figures     curl ${url}/simulator/stats`);
   }
   await signal;

@@ -96,7 +96,7 @@ async function curlLines(engine: Engine, keyFile: string): Promise<string[]> {
   const { items } = await client.get<{ readonly items: readonly CampaignView[] }>("/api/campaigns");
   const campaign = items.find(({ status, faults }) => status === "active" && faults.length === 0);
   if (campaign === undefined) return ["  No campaign is active yet: volley campaign list says why."];
-  const event = JSON.stringify(samplePayload(campaign.trigger)).replaceAll("'", String.raw`'\''`);
+  const event = JSON.stringify(samplePayload(campaign)).replaceAll("'", String.raw`'\''`);
   return [
     "",
     "  Try it:",

@@ -5,11 +5,12 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 
 import schema from "../../schemas/config.schema.json" with { type: "json" };
-import type { EngineConfig, SenderConfig, StreamConfig } from "./config.ts";
+import type { ConsentConfig, EngineConfig, SenderConfig, StreamConfig } from "./config.ts";
 import type { Environment } from "./environment-reference.ts";
 import { EngineError } from "./errors.ts";
 import { faultText, tidyFaults } from "./file-fault.ts";
 import type { FileFault } from "./file-fault.ts";
+import { effectiveLimits } from "./granted-limits.ts";
 import { compileSchema } from "./schema-check.ts";
 import type { SchemaFault } from "./schema-check.ts";
 import { checkSettings, readSettings, readText } from "./settings-file.ts";
@@ -21,17 +22,15 @@ export interface LoadedConfig {
   readonly hasCredentials: boolean;
   /** Environment variables that the file names for secrets and that are not set. */
   readonly unsetVariables: readonly string[];
+  /** Files that hold secrets of it: to be watched. */
+  readonly secretFiles: readonly string[];
 }
 
 /** One actor thread a partition is the most that can have work. */
 const WORKERS_MAX = 8;
 
-// Meta's documented figures: 80 messages/s for a new number, one message in 6 s to a person with bursts of 45.
-const SENDER_DEFAULTS = {
-  messagesPerSecond: 80,
-  pairLimit: { periodSeconds: 6, burst: 45 },
-  dailyRecipients: 2000,
-} as const;
+// Meta's documented figures: one message in 6 s to a person, with bursts of 45.
+const PAIR_LIMIT = { periodSeconds: 6, burst: 45 } as const;
 
 // A partition of 16 streams: 6 GiB in all, which nats-server reserves when the streams are made. Its own default is to
 // offer three quarters of the free disk, so that a machine with 8 GiB of it can start.
@@ -45,8 +44,16 @@ const STREAM_DEFAULTS = {
   ledgerMaxAgeDays: 30,
 } as const;
 
+const CONSENT_DEFAULTS: ConsentConfig = {
+  extraStopWords: [],
+  extraResumeWords: [],
+  ignoredWords: [],
+  frequencyCap: null,
+  unitedStates: "send",
+};
+
 /** Not those of `stream`: without its password a cluster is of no use, and there is no simulator to fall back on. */
-const SECRETS = /^(whatsapp\.(appSecret|verifyToken)|senders\.[^.[]+\.accessToken)$/;
+const SECRETS = /^(whatsapp\.(appSecret|appSecretBefore|verifyToken)|senders\.[^.[]+\.accessToken)$/;
 
 /** The file after its schema: the same keys as EngineConfig, most of them optional. */
 interface ConfigDocument {
@@ -57,10 +64,11 @@ interface ConfigDocument {
   readonly whatsapp?: Partial<EngineConfig["whatsapp"]>;
   readonly senders?: Readonly<Record<string, SenderDocument>>;
   readonly limits?: Partial<EngineConfig["limits"]>;
+  readonly consent?: Partial<ConsentConfig>;
 }
 
 type SenderDocument = Pick<SenderConfig, "phoneNumberId" | "wabaId" | "accessToken"> &
-  Partial<Pick<SenderConfig, "messagesPerSecond" | "dailyRecipients">> & {
+  Partial<Pick<SenderConfig, "portfolio"> & SenderConfig["configured"]> & {
     readonly pairLimit?: Partial<SenderConfig["pairLimit"]>;
   };
 
@@ -159,6 +167,7 @@ function loadedFrom(document: ConfigDocument, settings: Settings): LoadedConfig 
     config: deepFrozen(config),
     hasCredentials: senders.length > 0 && secrets.every((secret) => secret !== ""),
     unsetVariables: [...new Set(settings.unsetSecrets.map(({ variable }) => variable))],
+    secretFiles: settings.secretFiles,
   };
 }
 
@@ -181,6 +190,7 @@ function completed(document: ConfigDocument): EngineConfig {
       Object.entries(document.senders ?? {}).map(([id, sender]) => [id, completedSender(id, sender)]),
     ),
     limits: { triggersPerSecondPerKey: 1000, backlogMax: 1_000_000, ...document.limits },
+    consent: { ...CONSENT_DEFAULTS, ...document.consent },
   };
 }
 
@@ -199,11 +209,19 @@ function resolvedFiles(tls: NonNullable<StreamConfig["tls"]>): NonNullable<Strea
 }
 
 function completedSender(id: string, sender: SenderDocument): SenderConfig {
+  const { phoneNumberId, wabaId, accessToken, portfolio = wabaId } = sender;
+  const { messagesPerSecond = "auto", dailyRecipients = "auto" } = sender;
+  const pairLimit = { ...PAIR_LIMIT, ...sender.pairLimit };
+  const configured = { messagesPerSecond, dailyRecipients };
   return {
-    ...SENDER_DEFAULTS,
-    ...sender,
-    pairLimit: { ...SENDER_DEFAULTS.pairLimit, ...sender.pairLimit },
     id,
+    phoneNumberId,
+    wabaId,
+    accessToken,
+    portfolio,
+    pairLimit,
+    ...effectiveLimits(configured, null),
+    configured,
   };
 }
 

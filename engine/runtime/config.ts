@@ -12,10 +12,27 @@ export interface EngineConfig {
     readonly baseUrl: string;
     readonly apiVersion: string;
     readonly appSecret: string;
+    /** Still taken while the secret is changed; absent or empty: none. */
+    readonly appSecretBefore?: string;
     readonly verifyToken: string;
   };
   readonly senders: Readonly<Record<string, SenderConfig>>;
   readonly limits: { readonly triggersPerSecondPerKey: number; readonly backlogMax: number };
+  readonly consent: ConsentConfig;
+}
+
+/** What marketing may not do. The campaigns' quiet hours are the campaigns' own. */
+export interface ConsentConfig {
+  /** Texts and buttons that end marketing, beside those that every engine knows (consent/stop-words.ts). */
+  readonly extraStopWords: readonly string[];
+  /** That take it up again. */
+  readonly extraResumeWords: readonly string[];
+  /** Of the words that every engine knows: those that mean something else to this business. */
+  readonly ignoredWords: readonly string[];
+  /** Marketing messages to one person in any so many hours; null: no cap. */
+  readonly frequencyCap: { readonly messages: number; readonly hours: number } | null;
+  /** Whether marketing to numbers of the United States is tried at all. */
+  readonly unitedStates: "send" | "suppress";
 }
 
 export interface StreamConfig {
@@ -50,7 +67,16 @@ export interface SenderConfig {
   readonly phoneNumberId: string;
   readonly wabaId: string;
   readonly accessToken: string;
+  /** Senders of one portfolio share what Meta lets it reach in 24 hours. Default: the account. */
+  readonly portfolio: string;
+  /** In force; with `auto` what Meta granted, as far as that is known. */
   readonly messagesPerSecond: number;
   readonly pairLimit: { readonly periodSeconds: number; readonly burst: number };
+  /** In force; with `auto` what Meta grants the portfolio, as far as that is known. */
   readonly dailyRecipients: number | "unlimited";
+  /** As the file has it. */
+  readonly configured: {
+    readonly messagesPerSecond: number | "auto";
+    readonly dailyRecipients: number | "auto" | "unlimited";
+  };
 }

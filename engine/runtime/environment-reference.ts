@@ -20,6 +20,11 @@ const UNREADABLE = /\$\{(?![{A-Za-z_])|\$\{[A-Za-z_][A-Za-z0-9_]*(?![A-Za-z0-9_}
 
 const OMITTED = Symbol("omitted");
 
+/** The variables that a file's text refers to, each once. */
+export function referencedVariables(text: string): readonly string[] {
+  return [...new Set(Array.from(text.matchAll(REFERENCE), ([, variable = ""]) => variable))];
+}
+
 /**
  * A copy of `value` with every reference in its texts replaced. Keys are not looked at.
  *

@@ -16,8 +16,10 @@ export const ERROR_CODES = {
   ERR_CLUSTER_UNAVAILABLE: "The node that would have to do it does not answer.",
   ERR_PARTITION_FENCED: "Another node took this partition over, so that this one may not write its ledger any more.",
   ERR_LEDGER_WRITE: "The ledger could not make records durable (disk full or failing).",
-  ERR_STORE_WRITE: "Keys or campaigns could not be made durable (disk full or failing), or there are too many of them.",
+  ERR_STORE_WRITE:
+    "Keys, campaigns or opt-outs could not be made durable (disk full or failing), or there are too many of them.",
   ERR_WHATSAPP_TEMPLATES: "The list of an account's templates could not be read from WhatsApp.",
+  ERR_WHATSAPP_MANAGEMENT: "WhatsApp's management side refused a question, or does not answer.",
   ERR_ACTOR_CRASHED: "An actor thread crashed more often than it may be restarted.",
   ERR_EXPORT_FAILED: "The CSV export stopped before its end.",
   ERR_CLI_USAGE: "The command line asks for something that does not exist.",

@@ -46,3 +46,7 @@ export function keysBucket(prefix: string): string {
 export function limitsBucket(prefix: string): string {
   return `${prefix}_limits`;
 }
+
+export function optOutsBucket(prefix: string): string {
+  return `${prefix}_opt_outs`;
+}

@@ -11,7 +11,7 @@
 
 import { randomBytes } from "node:crypto";
 
-import type { Clock } from "./clock.ts";
+import { type Clock, passed } from "./clock.ts";
 import { EngineError, messageOf } from "./errors.ts";
 import { inBatches } from "./in-batches.ts";
 import { BucketWatch } from "./jetstream-bucket-watch.ts";
@@ -20,6 +20,7 @@ import type { NatsLink } from "./jetstream-connection.ts";
 import { MapCopy } from "./lmdb-map-copy.ts";
 import type { Log } from "./log.ts";
 import type { SharedMap } from "./shared-map.ts";
+import { doubtOf, isInTheWay, isYielded, type Offer, type Offered } from "./shared-map-offer.ts";
 import { isNewer, isSameWrite, type Row } from "./shared-map-row.ts";
 
 export interface SharedMapOptions {
@@ -150,11 +151,17 @@ class JetStreamMap<Value, Note> implements SharedMap<Value, Note> {
     return winner;
   }
 
-  async claimAll(claims: readonly (readonly [string, Value])[]): Promise<Value[]> {
+  async claimAll(
+    claims: readonly (readonly [string, Value])[],
+    yieldsTo: (there: Value, claim: Value) => boolean = () => true,
+  ): Promise<Value[]> {
     const endMs = this.#deadline();
     const rows = new Map<string, Row<Value>>();
     const winners = await inBatches(claims, async ([key, value]) => {
-      const row = await this.#claimRow(key, value, endMs);
+      const row = await this.#claimRow(
+        { key, endMs, kind: "claim", yieldsTo: (there) => yieldsTo(there, value) },
+        value,
+      );
       rows.set(key, row);
       return row.value ?? value;
     });
@@ -210,12 +217,12 @@ class JetStreamMap<Value, Note> implements SharedMap<Value, Note> {
     }
   }
 
-  async #claimRow(key: string, value: Value, endMs: number): Promise<Row<Value>> {
+  async #claimRow(claim: Omit<Offer<Value>, "row">, value: Value): Promise<Row<Value>> {
     for (;;) {
       const row = this.#nextRow(value);
-      // oxlint-disable-next-line no-await-in-loop -- again only when another node removed it meanwhile
-      const there = await this.#offer({ key, row, endMs, kind: "claim" });
-      if (there.value !== undefined) return there;
+      // oxlint-disable-next-line no-await-in-loop -- again only when another node wrote what does not count meanwhile
+      const there = await this.#offer({ ...claim, row });
+      if (isSameWrite(there, row) || isYielded(there, claim)) return there;
     }
   }
 
@@ -246,10 +253,11 @@ class JetStreamMap<Value, Note> implements SharedMap<Value, Note> {
     }
   }
 
-  async #offerOnce({ key, row, kind }: Offer<Value>): Promise<Offered<Value>> {
+  async #offerOnce(offer: Offer<Value>): Promise<Offered<Value>> {
+    const { key, row, kind } = offer;
     const known = this.#copy.newestOf(key);
     // Heard since the last try: maybe this very row, whose acknowledgement got lost.
-    if (known !== undefined && isInTheWay(known, row, kind) && (kind !== "return" || known !== row)) {
+    if (known !== undefined && isInTheWay(known, offer) && (kind !== "return" || known !== row)) {
       return { kind: "there", row: known };
     }
     if (!this.#link.isConnected()) return { kind: "doubt", reason: "no connection to NATS" };
@@ -267,7 +275,7 @@ class JetStreamMap<Value, Note> implements SharedMap<Value, Note> {
     this.#watch.setRevision(key, entry?.revision ?? 0);
     if (entry === null || entry.row === null) return { kind: "again" };
     this.#hear(key, entry.row);
-    return isInTheWay(entry.row, row, kind) ? { kind: "there", row: entry.row } : { kind: "again" };
+    return isInTheWay(entry.row, offer) ? { kind: "there", row: entry.row } : { kind: "again" };
   }
 
   /** Merges again whenever the connection returned, the watch ended, or the bucket is not what it was. */
@@ -302,12 +310,12 @@ class JetStreamMap<Value, Note> implements SharedMap<Value, Note> {
     await this.#giveBack([...this.#owed]);
   }
 
+  /** Each has its own time: there may be hundreds of thousands. */
   async #giveBack(keys: readonly string[]): Promise<void> {
     if (keys.length === 0 || this.#isClosed) return;
-    const endMs = this.#deadline();
     await inBatches(keys, async (key) => {
       const row = this.#copy.rows.get(key);
-      if (row !== undefined) await this.#offer({ key, row, endMs, kind: "return" });
+      if (row !== undefined) await this.#offer({ key, row, endMs: this.#deadline(), kind: "return" });
       this.#owed.delete(key);
     });
     this.#log.info("map.given_back", { bucket: this.#name, keys: keys.length });
@@ -357,7 +365,7 @@ class JetStreamMap<Value, Note> implements SharedMap<Value, Note> {
   }
 
   async #passed(delayMs: number): Promise<void> {
-    if (!this.#isClosed) await new Promise<void>((resolve) => void this.#clock.after(delayMs, resolve));
+    if (!this.#isClosed) await passed(this.#clock, delayMs);
   }
 
   #deadline(): number {
@@ -367,27 +375,4 @@ class JetStreamMap<Value, Note> implements SharedMap<Value, Note> {
   #unanswered(reason: string): EngineError {
     return new EngineError("ERR_STORE_WRITE", `the cluster does not answer: ${reason} (${this.#name})`);
   }
-}
-
-interface Offer<Value> {
-  readonly key: string;
-  readonly row: Row<Value>;
-  /** When to give up, on the monotonic clock. */
-  readonly endMs: number;
-  /** What stands in its way: a newer row, or for a claim any value. What is returned is no news to this node. */
-  readonly kind: "newest" | "claim" | "return";
-}
-
-type Offered<Value> =
-  | { readonly kind: "there"; readonly row: Row<Value> }
-  | { readonly kind: "again" }
-  | { readonly kind: "doubt"; readonly reason: string };
-
-function isInTheWay(there: Row<unknown>, row: Row<unknown>, kind: Offer<unknown>["kind"]): boolean {
-  return (kind === "claim" && there.value !== undefined) || !isNewer(row, there);
-}
-
-function doubtOf(error: unknown): { readonly kind: "doubt"; readonly reason: string } {
-  if (error instanceof EngineError) throw error;
-  return { kind: "doubt", reason: messageOf(error) };
 }

@@ -10,6 +10,7 @@ import { messageOf } from "./errors.ts";
 import type { FileFault } from "./file-fault.ts";
 import { isRecord, pathText } from "./schema-check.ts";
 import type { SchemaCheck, SchemaCheckResult, SchemaFault } from "./schema-check.ts";
+import { readSecretFiles } from "./secret-file.ts";
 import { parseYaml } from "./yaml-document.ts";
 import type { PathSegments, YamlDocument } from "./yaml-document.ts";
 
@@ -25,6 +26,8 @@ export interface Settings {
   readonly value: unknown;
   /** Secrets whose environment variable is not set. */
   readonly unsetSecrets: readonly { readonly path: PathSegments; readonly variable: string }[];
+  /** Absolute paths of files that hold secrets, whether they can be read or not. */
+  readonly secretFiles: readonly string[];
   /** True where the value, or a part of it, came from the environment. */
   readonly isFromEnvironment: (path: PathSegments) => boolean;
   readonly locate: (fault: SchemaFault) => FileFault;
@@ -71,7 +74,7 @@ export interface SettingsSource {
 }
 
 export function readSettings(source: SettingsSource): SettingsResult {
-  const { file, text, environment } = source;
+  const { file, text } = source;
   const isSecret = (path: PathSegments): boolean => source.secrets.test(pathText(path));
   const isOmitted = (path: PathSegments): boolean => source.unsetSecret === "omitted" && isSecret(path);
   const parsed = parseYaml(text);
@@ -81,18 +84,23 @@ export function readSettings(source: SettingsSource): SettingsResult {
       faults: parsed.faults.map(({ at, message }) => ({ file, ...at, path: "", message })),
     };
   }
+  const { environment, files, unreadable } = readSecretFiles(text, source.environment);
   const { value, replaced, unset, malformed } = replaceReferences(parsed.document.value, environment, isOmitted);
   const locate = (fault: SchemaFault): FileFault => located(file, parsed.document, fault);
   const fromEnvironment = new Set(replaced.map(pathText));
   const faults = [
+    // A secret may be missing, but not where somebody says which file has it.
     ...unset
-      .filter(({ path }) => !isSecret(path))
-      .map(({ path, variable }) => locate({ path, concerns: "value", message: unsetMessage(variable) })),
+      .filter(({ path, variable }) => !isSecret(path) || unreadable.has(variable))
+      .map(({ path, variable }) => {
+        return locate({ path, concerns: "value", message: unreadable.get(variable) ?? unsetMessage(variable) });
+      }),
     ...malformed.map((path) => locate({ path, concerns: "value", message: MALFORMED_REFERENCE })),
   ];
   const settings: Settings = {
     value,
     unsetSecrets: unset.filter(({ path }) => isSecret(path)),
+    secretFiles: files,
     isFromEnvironment: (path) => fromEnvironment.has(pathText(path)),
     locate,
   };

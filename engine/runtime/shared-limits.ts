@@ -2,11 +2,14 @@
 
 import type { EngineConfig, SenderConfig } from "./config.ts";
 import { contentHash } from "./content-hash.ts";
+import { effectiveLimits } from "./granted-limits.ts";
 import { newestSaved } from "./newest-saved.ts";
 
 export interface SharedLimits {
-  readonly senders: Readonly<Record<string, Pick<SenderConfig, "messagesPerSecond" | "pairLimit" | "dailyRecipients">>>;
+  /** As configured: what Meta granted is read by each node. */
+  readonly senders: Readonly<Record<string, SenderConfig["configured"] & Pick<SenderConfig, "pairLimit">>>;
   readonly limits: EngineConfig["limits"];
+  readonly consent: EngineConfig["consent"];
 }
 
 /** As it is published to all nodes. */
@@ -26,19 +29,32 @@ export interface LimitsInForce {
   readonly isOverridden: boolean;
 }
 
-export function limitsOf({ senders, limits }: Pick<EngineConfig, "senders" | "limits">): SharedLimits {
-  const shared = Object.entries(senders).map(([id, { messagesPerSecond, pairLimit, dailyRecipients }]) => {
-    return [id, { messagesPerSecond, pairLimit, dailyRecipients }] as const;
+export function limitsOf({
+  senders,
+  limits,
+  consent,
+}: Pick<EngineConfig, "senders" | "limits" | "consent">): SharedLimits {
+  const shared = Object.entries(senders).map(([id, { configured, pairLimit }]) => {
+    return [id, { ...configured, pairLimit }] as const;
   });
-  return { senders: Object.fromEntries(shared), limits };
+  return { senders: Object.fromEntries(shared), limits, consent };
 }
 
 /** A sender of which the limits say nothing keeps its own; one that this node does not have is left out. */
-export function withLimits(config: EngineConfig, { senders, limits }: SharedLimits): EngineConfig {
+export function withLimits(config: EngineConfig, { senders, limits, consent }: SharedLimits): EngineConfig {
   const limited = Object.entries(config.senders).map(([id, sender]) => {
-    return [id, Object.hasOwn(senders, id) ? { ...sender, ...senders[id] } : sender] as const;
+    const shared = Object.hasOwn(senders, id) ? senders[id] : undefined;
+    if (shared === undefined) return [id, sender] as const;
+    const { pairLimit, messagesPerSecond, dailyRecipients } = shared;
+    const configured = { messagesPerSecond, dailyRecipients };
+    return [id, { ...sender, pairLimit, ...effectiveLimits(configured, null), configured }] as const;
   });
-  return { ...config, senders: Object.fromEntries(limited), limits: { ...config.limits, ...limits } };
+  return {
+    ...config,
+    senders: Object.fromEntries(limited),
+    limits: { ...config.limits, ...limits },
+    consent: { ...config.consent, ...consent },
+  };
 }
 
 /**

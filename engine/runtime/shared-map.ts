@@ -10,8 +10,15 @@ export interface SharedMap<Value, Note = never> {
   remove(key: string): Promise<void>;
   /** Puts it unless the key has a value; answers the value that the key has now. Of all nodes' claims one wins. */
   claim(key: string, value: Value): Promise<Value>;
-  /** Answers in the order of the claims. */
-  claimAll(claims: readonly (readonly [key: string, value: Value])[]): Promise<Value[]>;
+  /**
+   * Answers in the order of the claims, each key once.
+   *
+   * @param yieldsTo whether a claim gives way to the value that is there; default: to any.
+   */
+  claimAll(
+    claims: readonly (readonly [key: string, value: Value])[],
+    yieldsTo?: (there: Value, claim: Value) => boolean,
+  ): Promise<Value[]>;
   /** Called with the keys that another node changed, once that is durable here and visible. May be told own ones as well. */
   onChange(call: (keys: readonly string[]) => void): void;
   /** This node's own, shared with nobody. */

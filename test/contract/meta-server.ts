@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 
 import type { WhatsAppTemplate } from "../../engine/message/template.ts";
 import { until } from "../support/until.ts";
-import { APP_SECRET, GREETING, OFFER } from "../support/workspace.ts";
+import { APP_SECRET, GREETING, OFFER, WABA_ID } from "../support/workspace.ts";
 
 export interface MetaSend {
   readonly body: SendBody;
@@ -48,6 +48,12 @@ export interface Status {
 }
 
 export interface Meta {
+  /** What its account has; a list that is asked for answers with it. */
+  templates: readonly WhatsAppTemplate[];
+  /** What the page of every number says. */
+  number: object;
+  /** Answers sends and reads that come with another one as an expired token. Null: any will do. */
+  validToken: string | null;
   readonly url: string;
   webhookUrl: string;
   react: (send: MetaSend) => MetaReaction;
@@ -56,6 +62,8 @@ export interface Meta {
   release(): void;
   untilSends(count: number): Promise<void>;
   postStatuses(statuses: readonly Status[]): Promise<Response>;
+  /** What is not about a message, of the account of all tests. */
+  postNews(field: string, value: object): Promise<Response>;
   close(): Promise<void>;
 }
 
@@ -65,7 +73,13 @@ export async function startMeta(templates: readonly WhatsAppTemplate[] = [GREETI
   const server = createServer((request, response) => {
     void (async (): Promise<void> => {
       const text = await readAll(request);
-      if (request.method === "GET") return answerJson(response, 200, { data: templates });
+      if (meta.validToken !== null && request.headers.authorization !== `Bearer ${meta.validToken}`) {
+        return answerJson(response, 401, { error: { message: "(#190) expired", type: "OAuthException", code: 190 } });
+      }
+      if (request.method === "GET") {
+        const isList = request.url?.includes("/message_templates") === true;
+        return answerJson(response, 200, isList ? { data: meta.templates } : meta.number);
+      }
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the engine sends is what the tests look at
       const send = { body: JSON.parse(text) as SendBody, wamid: `wamid.${sends.length + 1}` };
       sends.push(send);
@@ -91,6 +105,9 @@ export async function startMeta(templates: readonly WhatsAppTemplate[] = [GREETI
   const address = server.address();
   const port = address !== null && typeof address !== "string" ? address.port : 0;
   const meta: Meta = {
+    templates,
+    number: { throughput: { level: "HIGH" }, whatsapp_business_manager_messaging_limit: "TIER_UNLIMITED" },
+    validToken: null,
     url: `http://127.0.0.1:${port}`,
     webhookUrl: "",
     react: () => "accept",
@@ -102,6 +119,10 @@ export async function startMeta(templates: readonly WhatsAppTemplate[] = [GREETI
     },
     untilSends: async (count) => until(`${count} sends`, () => sends.length >= count),
     postStatuses: async (statuses) => postSigned(meta.webhookUrl, notificationOf(statuses)),
+    postNews: async (field, value) => {
+      const entry = [{ id: WABA_ID, changes: [{ field, value }] }];
+      return postSigned(meta.webhookUrl, JSON.stringify({ object: "whatsapp_business_account", entry }));
+    },
     close: async () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());

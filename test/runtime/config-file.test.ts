@@ -61,12 +61,21 @@ test("what is left out has its default", (context) => {
         phoneNumberId: "106540352242922",
         wabaId: "102290129340398",
         accessToken: "",
+        portfolio: "102290129340398",
         messagesPerSecond: 80,
         pairLimit: { periodSeconds: 6, burst: 45 },
-        dailyRecipients: 2000,
+        dailyRecipients: "unlimited",
+        configured: { messagesPerSecond: "auto", dailyRecipients: "auto" },
       },
     },
     limits: { triggersPerSecondPerKey: 1000, backlogMax: 1_000_000 },
+    consent: {
+      extraStopWords: [],
+      extraResumeWords: [],
+      ignoredWords: [],
+      frequencyCap: null,
+      unitedStates: "send",
+    },
   });
 });
 
@@ -133,8 +142,8 @@ limits:
     'volley.yaml:4:22 whatsapp.baseUrl: expected an http(s) address such as https://graph.facebook.com, found "graph.facebook.com"',
     "volley.yaml:6:3 senders.main.wabaId: missing; expected the id of the WhatsApp Business Account, digits in quotes",
     "volley.yaml:6:3 senders.main.accessToken: missing; expected text such as ${WHATSAPP_ACCESS_TOKEN}",
-    "volley.yaml:6:50 senders.main.messagesPerSecond: expected messages per second: 20, 80 or 1000, as Meta granted, above 0, found 0",
-    'volley.yaml:6:70 senders.main.dailyRecipients: expected a number of people in 24 hours, or unlimited, found "unlimitd"',
+    "volley.yaml:6:50 senders.main.messagesPerSecond: expected auto, or messages per second: 20, 80 or 1000, as Meta granted, above 0, found 0",
+    'volley.yaml:6:70 senders.main.dailyRecipients: expected auto, a number of people in 24 hours, or unlimited, found "unlimitd"',
     "volley.yaml:7:1 limits: expected a mapping with triggersPerSecondPerKey and backlogMax, found nothing",
   ]);
 });

@@ -28,8 +28,13 @@ test("other limits replace a sender's, leave the rest, and bring no sender that 
   const pairLimit = { periodSeconds: 1, burst: 2 };
   const other = { messagesPerSecond: 3, pairLimit, dailyRecipients: "unlimited" } as const;
   const limits = { triggersPerSecondPerKey: 7, backlogMax: 8 };
-  const changed = withLimits(config, { senders: { main: other, nobody: other }, limits });
-  assert.deepEqual(changed.senders["main"], { ...config.senders["main"], ...other });
+  const { consent } = config;
+  const changed = withLimits(config, { senders: { main: other, nobody: other }, limits, consent });
+  assert.deepEqual(changed.senders["main"], {
+    ...config.senders["main"],
+    ...other,
+    configured: { messagesPerSecond: 3, dailyRecipients: "unlimited" },
+  });
   assert.equal(changed.senders["nobody"], undefined);
   assert.deepEqual(changed.limits, limits);
   assert.deepEqual(changed.whatsapp, config.whatsapp);

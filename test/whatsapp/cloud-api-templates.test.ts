@@ -3,34 +3,26 @@ import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { PAGES_MAX, listTemplates } from "../../engine/whatsapp/cloud-api-templates.ts";
-import type { FetchedJson, TemplateListOptions } from "../../engine/whatsapp/cloud-api-templates.ts";
+import { systemClock } from "../../engine/runtime/system-clock.ts";
+import { type FetchedJson, ManagementCalls } from "../../engine/whatsapp/cloud-api-management.ts";
+import type { TemplateListOptions } from "../../engine/whatsapp/cloud-api-templates.ts";
 import { httpAnswer, onRequest, startRawServer } from "./raw-server.ts";
 
 const SAMPLES = "../shared/samples";
-const ACCOUNT = {
-  baseUrl: "https://graph.example",
-  apiVersion: "v26.0",
-  accessToken: "secret-token",
-};
+const VERSION = { apiVersion: "v26.0", clock: systemClock };
 
-let accounts = 0;
-
-/** Each test has its own account, so that none waits for another's pacing. */
+/** Each list has calls of its own, so that none waits for another's pacing. */
 function account(answer: (after: string | null) => Partial<FetchedJson>, asked: string[] = []): TemplateListOptions {
-  accounts++;
-  return {
-    ...ACCOUNT,
-    wabaId: String(accounts),
+  const calls = new ManagementCalls({
+    ...VERSION,
+    baseUrl: "https://graph.example",
     fetchJson: async (url, headers) => {
       asked.push(url);
       assert.equal(headers["authorization"], "Bearer secret-token");
-      return {
-        httpStatus: 200,
-        json: undefined,
-        ...answer(new URL(url).searchParams.get("after")),
-      };
+      return { httpStatus: 200, json: undefined, ...answer(new URL(url).searchParams.get("after")) };
     },
-  };
+  });
+  return { calls, wabaId: "77", accessToken: "secret-token" };
 }
 
 function template(name: string): object {
@@ -127,7 +119,7 @@ test("an error of WhatsApp becomes a sentence without the token", async () => {
 
 test("an answer that is no list fails the whole list, also on a later page", async () => {
   for (const json of [undefined, null, [], {}, { data: {} }]) {
-    assert.match((await failure(account(() => ({ json })))).message, /is not a list of templates/);
+    assert.match((await failure(account(() => ({ json })))).message, /is not (a list of templates|what was asked for)/);
   }
   const second = account((after) => (after === null ? { json: page(["a"], "M1", true) } : { httpStatus: 502 }));
   assert.match((await failure(second)).message, /HTTP 502/);
@@ -137,10 +129,13 @@ test("reads over HTTP, keeps the digits of long ids, and names a host that does 
   const body = JSON.stringify({ data: [template("a")] }).replace('"12"', "90071992547409931");
   const server = await startRawServer((socket) => onRequestGet(socket, () => socket.write(httpAnswer(200, body))));
   context.after(() => server.close());
-  const options = { ...ACCOUNT, baseUrl: server.url, wabaId: "1" };
+  const optionsFor = (baseUrl: string): TemplateListOptions => {
+    return { calls: new ManagementCalls({ ...VERSION, baseUrl }), wabaId: "1", accessToken: "secret-token" };
+  };
+  const options = optionsFor(server.url);
   assert.equal((await listTemplates(options))[0]?.id, "90071992547409931");
   assert.match(server.received(), /^GET \/v26\.0\/1\/message_templates\?fields=\S+&limit=100 HTTP\/1\.1\r\n/);
-  assert.match((await failure({ ...options, baseUrl: "http://127.0.0.1:1" })).message, /WhatsApp could not be reached/);
+  assert.match((await failure(optionsFor("http://127.0.0.1:1"))).message, /WhatsApp could not be reached/);
 });
 
 /** A GET has no length: its head is the whole request. */
