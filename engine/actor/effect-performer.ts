@@ -263,8 +263,10 @@ export class EffectPerformer {
       }
       case "park": {
         // Only put off again: nothing happened that the timeline should tell.
-        const { isPostponed, dueAtMs } = effect;
-        const after = isPostponed ? { ...record, dueAtMs } : transition.parkedRecord(record, effect, nowMs);
+        const { dueAtMs, status, reason } = effect;
+        const isPutOff =
+          effect.isPostponed || (status === record.status && reason !== "" && reason === record.errorReason);
+        const after = isPutOff ? { ...record, dueAtMs } : transition.parkedRecord(record, effect, nowMs);
         this.store(campaign, record, after);
         return;
       }

@@ -16,6 +16,9 @@ import * as transition from "./record-transition.ts";
 import { mailboxRoom } from "./sender-actor.ts";
 import type { SenderDesk } from "./sender-desk.ts";
 
+/** What a campaign's new settings may free was told to wait no longer than this: quiet hours end within a day. */
+const WOKEN_AHEAD_MS = 25 * 3_600_000;
+
 /** Below this part of a full refill's room a refill is not worth its read. */
 const REFILL_ROOM_PART = 4;
 
@@ -34,6 +37,8 @@ export interface MailboxFeedDeps extends Pick<PartitionDeps, "ledger" | "partiti
 
 export class MailboxFeed {
   readonly #deps: MailboxFeedDeps;
+  /** Campaigns whose waiting rows are asked for before their time, and up to which time of the due index. */
+  readonly #wokenThroughMs = new Map<Campaign, number>();
 
   constructor(deps: MailboxFeedDeps) {
     this.#deps = deps;
@@ -54,11 +59,15 @@ export class MailboxFeed {
     const { disk, overdue, memory, clock } = this.#deps;
     const nowMs = clock.nowMs();
     const hasMoreDue = overdue.refill({
-      throughMs: ({ definition }) => (definition.isRemoved ? Number.MAX_SAFE_INTEGER : nowMs),
+      throughMs: (campaign) =>
+        campaign.definition.isRemoved ? Number.MAX_SAFE_INTEGER : (this.#wokenThroughMs.get(campaign) ?? nowMs),
       hasRoom: (campaign) => this.#isWorthwhile(campaign),
       campaignOf: ({ messageId }) => memory.campaignOf(messageId),
       offer: (entry) => this.#bringUp(entry),
     });
+    for (const campaign of this.#wokenThroughMs.keys()) {
+      if (overdue.oldestAtMs(campaign) === null) this.#wokenThroughMs.delete(campaign);
+    }
     const hasMoreOnDisk = disk.refill(
       (campaign) => this.#room(campaign),
       (campaign, row) => this.#load(campaign, row),
@@ -70,6 +79,13 @@ export class MailboxFeed {
   endWaiting(campaign: Campaign): void {
     this.#deps.disk.resume(campaign);
     if (campaign.waiting > 0) this.#deps.overdue.leaveAll(campaign);
+  }
+
+  /** What its old settings told to wait (quiet hours) asks the new ones. */
+  wake(campaign: Campaign): void {
+    if (campaign.waiting === 0) return;
+    this.#wokenThroughMs.set(campaign, this.#deps.clock.nowMs() + WOKEN_AHEAD_MS);
+    this.#deps.overdue.leaveAll(campaign);
   }
 
   /** Rows whose time has come. */
@@ -135,6 +151,12 @@ export class MailboxFeed {
     if (record === undefined || campaign === undefined) return;
     if (record.dueAtMs !== entry.dueAtMs || memory.record(record.messageId)) return;
     const { status } = record;
+    if (!campaign.definition.isRemoved && !this.#isDue(entry)) {
+      // Asked for before its time: a rule's wait may be over, a time that the event itself named is not.
+      const isFree = status === "queued" && record.sendAtMs <= this.#deps.clock.nowMs();
+      if (isFree) this.#giveDue(campaign, record, status);
+      return;
+    }
     // A status may still tell what became of it.
     if (campaign.definition.isRemoved && status === "uncertain" && !this.#isDue(entry)) return;
     // Those of a removed campaign end before their time, and in no order.

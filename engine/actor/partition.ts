@@ -16,7 +16,7 @@ import type { BlockScope } from "../message/verdict.ts";
 import type { Intent } from "./effect-performer.ts";
 import type { CampaignProgress, PartitionCampaign, PartitionDeps } from "./partition-deps.ts";
 import { assembleParts, type PartitionParts } from "./partition-parts.ts";
-import type { SenderInput } from "./sender-messages.ts";
+import type { CampaignSettings, SenderInput } from "./sender-messages.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
 /** Pause between two looks at rows that are due, and the longer one while memory has no room for them. */
@@ -104,6 +104,7 @@ export class Partition {
     } else {
       if (before !== undefined && before.senderId !== senderId) this.#moveOut(before);
       senders.give(senderId, { kind: "campaign", settings });
+      if (before !== undefined && !isSameRule(before.settings, settings)) feed.wake(campaign);
       if (messagesPerSecond !== null) trail.covers(RATE_WINDOW_MS + RATE_WINDOW_MS / messagesPerSecond);
     }
     if (before === undefined && this.#isStarted && campaign.waiting > 0) {
@@ -336,4 +337,9 @@ export class Partition {
     if (journal.isEmpty) this.#onDrained();
     else this.#scheduleRound();
   }
+}
+
+/** Whether what was told to wait would be told the same now. */
+function isSameRule(before: CampaignSettings, after: CampaignSettings): boolean {
+  return before.lane === after.lane && JSON.stringify(before.quietHours) === JSON.stringify(after.quietHours);
 }

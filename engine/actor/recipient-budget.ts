@@ -18,7 +18,7 @@ const MINUTE_MS = 60_000;
 const WINDOW_MINUTES = 24 * 60 + 1;
 const RESERVE_SHARE = 0.05;
 /** Nobody waits longer without being asked for again: the limit may be raised meanwhile. */
-const WAIT_MS_MAX = 3_600_000;
+const WAIT_MS_MAX: Readonly<Record<Lane, number>> = { transactional: 60_000, marketing: 900_000 };
 /** What clocks are set by for summer time and a slip; further ahead than this is a clock that was wrong. */
 const AHEAD_MINUTES_MAX = 120;
 /** Fractions of it are spread evenly however many are taken. */
@@ -142,7 +142,8 @@ export class RecipientBudget {
     const before = lane === "transactional" ? 0 : this.#promised.marketing;
     const position = this.#recipients.size - this.#limitOf(lane, allowance) + this.#promised.transactional + before;
     let passed = 0;
-    const lastMinute = this.#nowMinute - WINDOW_MINUTES + WAIT_MS_MAX / MINUTE_MS;
+    const waitMsMax = WAIT_MS_MAX[lane];
+    const lastMinute = this.#nowMinute - WINDOW_MINUTES + waitMsMax / MINUTE_MS;
     for (let minute = this.#oldestMinute; minute <= lastMinute; minute++) {
       const count = this.#minutes.get(minute)?.count ?? 0;
       if (passed + count > position) {
@@ -152,7 +153,7 @@ export class RecipientBudget {
       passed += count;
     }
     this.#refusals++;
-    return nowMs + Math.floor((WAIT_MS_MAX / 2) * (1 + ((this.#refusals * GOLDEN_RATIO) % 1)));
+    return nowMs + Math.floor((waitMsMax / 2) * (1 + ((this.#refusals * GOLDEN_RATIO) % 1)));
   }
 
   #freesAtMs(): number {

@@ -210,8 +210,8 @@ export function dispatchOf(record: MessageRecord, campaignNumber: number): Dispa
   const { messageId, phoneNumber, attempts } = record;
   const acceptedAtMs = liveSinceMs(record);
   const dispatch = { messageId, campaignNumber, phoneNumber, acceptedAtMs, attempts };
-  const attemptsBefore = lastReplay(record)?.attempt;
-  return attemptsBefore === undefined ? dispatch : { ...dispatch, attemptsBefore };
+  const attemptsBefore = Math.max(record.closedAttempts, lastReplay(record)?.attempt ?? 0);
+  return attemptsBefore === 0 ? dispatch : { ...dispatch, attemptsBefore };
 }
 
 /** An operator's replay: back into the queue, with a fresh time to live. */

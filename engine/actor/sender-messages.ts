@@ -72,7 +72,10 @@ export interface Dispatch {
   readonly attempts: number;
   /** How often WhatsApp said "too fast for this recipient" before, if the ledger knows. Default 0. */
   readonly throttles?: number;
-  /** Attempts before an operator's replay: the replay has a fresh number of them, and no retry budget to wait for. */
+  /**
+   * Attempts before an operator's replay, or before a status told that the number was blocked: since then it has a fresh
+   * number of them, and no retry budget to wait for.
+   */
   readonly attemptsBefore?: number;
   /** It came to the wrong door once: a second time ends it. The actor's own note; absent for all that is given to it. */
   readonly isMisrouted?: true;

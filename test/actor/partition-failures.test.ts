@@ -68,6 +68,25 @@ test("the same failure told twice revives the message once", async (context) => 
   assert.equal(world.row(id).status, "sent");
 });
 
+test("what comes back after a block has no retry budget to wait for", async (context) => {
+  const world = await worldOf(context);
+  world.setCampaign({ campaignNumber: 1 });
+  world.partition.start();
+  const ids = world.accept(1, 60);
+  world.partition.appended();
+  await world.run(5_000);
+  world.failureOf = () => blocked("account");
+  for (const id of ids) failLater(world, id);
+  await world.run(5 * MINUTE_MS);
+  assert.deepEqual(world.countOf(1), { sent: 60 });
+  const again = world.sends.filter(({ attempt }) => attempt === 2).map(({ atMonotonicMs }) => atMonotonicMs);
+  assert.equal(again.length, 60);
+  // The first of them probed the block for ten seconds; the others followed as fast as the number goes.
+  const [, second = 0] = again;
+  assert.ok((again.at(-1) ?? 0) - second < 1_000, `${(again.at(-1) ?? 0) - second} ms`);
+  world.checkBooks();
+});
+
 test("what a country, a template, a limit or the end of its life cost a message stays failed", async (context) => {
   const cases: readonly { readonly verdict: Verdict; readonly timeToLiveMs?: number }[] = [
     { verdict: { kind: "blocked", scope: "country", errorCode: 130_497, reason: "Country." } },

@@ -44,6 +44,46 @@ async function accept(world: World, campaignNumber: number, phoneNumber: string)
   await world.settle();
 }
 
+test("what quiet hours told to wait leaves when the campaign has none any more, and not before its own time", async (context) => {
+  const world = await worldOf(context);
+  const untilMs = world.clock.nowMs() + 10 * HOUR_MS;
+  world.marketing = {
+    refusal: (_phoneNumber, quietHours) =>
+      quietHours === null ? null : { kind: "wait", untilMs, reason: "It is night there." },
+    cap: () => null,
+  };
+  start(world);
+  await accept(world, 2, ANNA);
+  await world.run(1_000);
+  const [later] = world.accept(2, 1, { phoneNumber: BERT, sendAtMs: world.clock.nowMs() + HOUR_MS });
+  world.partition.appended();
+  await world.run(1_000);
+  assert.equal(world.sends.length, 0);
+  world.setCampaign({ campaignNumber: 2, lane: "marketing", quietHours: null });
+  await world.run(1_000);
+  assert.deepEqual(world.countOf(2), { sent: 1, queued: 1 });
+  await world.run(HOUR_MS);
+  assert.equal(sentIds(world).at(-1), later);
+  assert.deepEqual(world.countOf(2), { sent: 2 });
+  world.checkBooks();
+});
+
+test("a message that is told to wait for the same reason again and again has one line about it", async (context) => {
+  const world = await worldOf(context);
+  world.marketing = {
+    refusal: () => ({ kind: "wait", untilMs: world.clock.nowMs() + MINUTE_MS, reason: "It is night there." }),
+    cap: () => null,
+  };
+  start(world);
+  await accept(world, 2, ANNA);
+  await world.run(10 * MINUTE_MS);
+  const [row] = world.rows(2);
+  assert.deepEqual(
+    row?.timeline.map(({ detail }) => detail),
+    ["", "It is night there."],
+  );
+});
+
 test("who stopped marketing gets none, and gets the notice of an order all the same", async (context) => {
   const world = await worldOf(context);
   const asked: unknown[] = [];

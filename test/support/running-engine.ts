@@ -49,7 +49,7 @@ export async function runEngine(
   );
   const simulator = await startSimulatorThread({
     templates,
-    senders: senders.map((sender) => ({ wabaId: WABA_ID, ...sender })),
+    senders: senders.filter(({ isUnknown }) => isUnknown !== true).map((sender) => ({ wabaId: WABA_ID, ...sender })),
     accessTokens: [ACCESS_TOKEN, ...senders.flatMap(({ accessToken }) => accessToken ?? [])],
     appSecret: APP_SECRET,
     ...(options.scenario === undefined ? {} : { scenario: options.scenario }),

@@ -54,7 +54,11 @@ export interface WorkspaceSender {
   /** Default: that of all tests, like the token. */
   readonly wabaId?: string;
   readonly accessToken?: string;
+  /** WhatsApp does not know the number. */
+  readonly isUnknown?: boolean;
 }
+
+const DEFAULT_ACCOUNT = { wabaId: WABA_ID, accessToken: ACCESS_TOKEN };
 
 /** One body, two variables: enough for most tests. */
 export const GREETING: WhatsAppTemplate = {
@@ -120,7 +124,7 @@ export async function createWorkspace(options: WorkspaceOptions): Promise<Worksp
     ...(options.stream === undefined ? {} : { stream: options.stream }),
     whatsapp: { baseUrl: options.whatsappUrl, apiVersion: "v26.0", appSecret: APP_SECRET, verifyToken: "verify-me" },
     senders: Object.fromEntries(
-      Object.entries(senders).map(([id, sender]) => [id, { wabaId: WABA_ID, accessToken: ACCESS_TOKEN, ...sender }]),
+      Object.entries(senders).map(([id, sender]) => [id, { ...DEFAULT_ACCOUNT, ...sender, isUnknown: undefined }]),
     ),
     limits: { triggersPerSecondPerKey: 1_000_000, backlogMax: 1_000_000, ...options.limits },
   };
