@@ -65,10 +65,10 @@ const shared: SharedDeps = {
     }
     const { phoneNumberId, accessToken } = sender;
     const sentMs = performance.now();
-    client.send({ phoneNumberId, accessToken, ...request }, (answer) => {
+    client.send({ phoneNumberId, accessToken, ...request }, (answer, writtenAtMs) => {
       if (responseTimes.length < RESPONSE_TIMES_MAX) responseTimes.push(performance.now() - sentMs);
       refusals.note(senderId, answer, performance.now());
-      done(verdictOf(answer, request.route));
+      done(verdictOf(answer, request.route), writtenAtMs);
     });
   },
   mergeStatus,

@@ -180,7 +180,7 @@ export class EffectPerformer {
       this.#dropIntent(intent);
       return;
     }
-    const answer = (verdict: Verdict): void => {
+    const answer = (verdict: Verdict, writtenAtMs: number | null = null): void => {
       this.inFlight -= 1;
       this.noteNews(verdict);
       const answeredMonotonicMs = this.#deps.clock.monotonicMs();
@@ -191,7 +191,8 @@ export class EffectPerformer {
           messageId,
           attempt,
           verdict: verdictFor(campaign, sender, verdict),
-          sentMonotonicMs,
+          // It may have waited for a connection: Meta counts when it came.
+          sentMonotonicMs: writtenAtMs ?? sentMonotonicMs,
           answeredMonotonicMs,
         });
       }

@@ -165,8 +165,8 @@ export interface PartitionDeps {
   readStream(afterSequence: number): readonly StreamEntry[];
   /** Runs the call when this engine may send for the partition: now, later, or, once another engine owns it, never. */
   permit(call: () => void): void;
-  /** Calls `done` exactly once. */
-  send(request: SendRequest, done: (verdict: Verdict) => void): void;
+  /** Calls `done` exactly once, with the time (monotonic) at which the request was written, if that is known. */
+  send(request: SendRequest, done: (verdict: Verdict, writtenAtMs?: number | null) => void): void;
   mergeStatus(record: MessageRecord, update: StatusUpdate): MessageRecord;
   /** More than one attempt of the message is known to have reached its recipient. */
   isSentTwice(record: MessageRecord): boolean;

@@ -10,7 +10,7 @@ import { Pool } from "undici";
 import type { SendRoute } from "../message/verdict.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { CloudApiExchange } from "./cloud-api-exchange.ts";
-import type { ExchangeKeeper } from "./cloud-api-exchange.ts";
+import type { ExchangeKeeper, SendDone } from "./cloud-api-exchange.ts";
 import type { SendAnswer } from "./send-answer.ts";
 
 export interface CloudApiClientOptions {
@@ -38,7 +38,7 @@ export interface SendRequest {
 
 export interface CloudApiClient {
   /** The caller bounds how many are open at once; beyond `connectionsMax` they wait for a connection. */
-  send(request: SendRequest, done: (answer: SendAnswer) => void): void;
+  send(request: SendRequest, done: SendDone): void;
   /** Refuses new sends, waits for the open ones (at most twice `timeoutMs`), then hangs up. Safe twice. */
   close(): Promise<void>;
 }
@@ -105,7 +105,7 @@ class PooledClient implements CloudApiClient, ExchangeKeeper {
     });
   }
 
-  send(request: SendRequest, done: (answer: SendAnswer) => void): void {
+  send(request: SendRequest, done: SendDone): void {
     this.#unanswered++;
     const exchange = new CloudApiExchange(this, request.mayLeave ?? always, done);
     const target = this.#targetOf(request);
@@ -138,7 +138,8 @@ class PooledClient implements CloudApiClient, ExchangeKeeper {
 
   started(exchange: CloudApiExchange): void {
     this.#waiting.delete(exchange);
-    exchange.dueAtMs = this.#clock.monotonicMs() + this.#timeoutMs;
+    exchange.writtenAtMs = this.#clock.monotonicMs();
+    exchange.dueAtMs = exchange.writtenAtMs + this.#timeoutMs;
     this.#underway.add(exchange);
   }
 
@@ -154,7 +155,7 @@ class PooledClient implements CloudApiClient, ExchangeKeeper {
 
   #answer(exchange: CloudApiExchange, answer: SendAnswer): void {
     try {
-      exchange.done(answer);
+      exchange.done(answer, exchange.writtenAtMs);
     } catch (error) {
       // undici swallows what its handlers throw; a fault in the caller must end the thread, not vanish.
       queueMicrotask(() => {

@@ -16,6 +16,9 @@ import type { SendAnswer } from "./send-answer.ts";
 /** Of the account's usage, for the log: one account's takes 150 characters. */
 const USAGE_LENGTH_MAX = 512;
 
+/** @param writtenAtMs monotonic: when the request was written to its connection; null: it never was. */
+export type SendDone = (answer: SendAnswer, writtenAtMs: number | null) => void;
+
 /** The client that keeps the deadlines. */
 export interface ExchangeKeeper {
   started(exchange: CloudApiExchange): void;
@@ -25,9 +28,11 @@ export interface ExchangeKeeper {
 }
 
 export class CloudApiExchange implements Dispatcher.DispatchHandler {
-  readonly done: (answer: SendAnswer) => void;
+  readonly done: SendDone;
   /** Monotonic; written by the keeper, anew for each phase. */
   dueAtMs = 0;
+  /** Monotonic, by the keeper: when the request was written; null before. */
+  writtenAtMs: number | null = null;
   readonly #keeper: ExchangeKeeper;
   #phase: "waiting" | "underway" | "settled" = "waiting";
   #controller: Dispatcher.DispatchController | null = null;
@@ -40,7 +45,7 @@ export class CloudApiExchange implements Dispatcher.DispatchHandler {
 
   readonly #mayLeave: () => boolean;
 
-  constructor(keeper: ExchangeKeeper, mayLeave: () => boolean, done: (answer: SendAnswer) => void) {
+  constructor(keeper: ExchangeKeeper, mayLeave: () => boolean, done: SendDone) {
     this.#keeper = keeper;
     this.#mayLeave = mayLeave;
     this.done = done;

@@ -68,17 +68,22 @@ export class EngineProcess {
       lines.read(chunk.toString());
     });
     child.stderr.on("data", (chunk: Buffer) => this.#keep(chunk));
+    let lastAnswer = "";
     const isReady = async (): Promise<boolean> => {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`the engine ended with ${child.exitCode ?? child.signalCode}:\n${this.output}`);
       const signal = AbortSignal.timeout(READY_ANSWER_MS);
-      const answer = await fetch(`${this.#workspace.url}/readyz`, { signal }).catch(() => null);
+      const answer = await fetch(`${this.#workspace.url}/readyz`, { signal }).catch((error: unknown) => {
+        lastAnswer = String(error);
+        return null;
+      });
+      if (answer !== null) lastAnswer = `${answer.status} ${await answer.text().catch(String)}`;
       return answer?.status === 200;
     };
     try {
       await until("the engine is ready", isReady, deadlineMs);
     } catch (error) {
-      throw new Error(`the engine did not start:\n${this.output.slice(-8_000)}`, { cause: error });
+      throw new Error(`the engine did not start (${lastAnswer}):\n${this.output.slice(-8_000)}`, { cause: error });
     }
   }
 

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 
 import type { SendAnswer } from "../../engine/whatsapp/send-answer.ts";
+import { until } from "../support/until.ts";
 import { createManualClock } from "./manual-clock.ts";
 import { httpAnswer, onRequest, startRawServer } from "./raw-server.ts";
 import type { OnConnection } from "./raw-server.ts";
@@ -49,6 +50,27 @@ test("posts to the door that a send asks for, with the same headers and body", a
   const [messages, marketing] = ["POST /v26.0/77/messages", "POST /v26.0/77/marketing_messages"];
   assert.deepEqual(doors, [marketing, messages, messages, marketing]);
   assert.equal(server.received().match(/authorization: Bearer token/g)?.length, 4);
+});
+
+test("tells when a request was written, which is when its connection was ready", async (context) => {
+  const clock = createManualClock();
+  let answerFirst = (): void => undefined;
+  const server = await serve(context, (socket) =>
+    onRequest(socket, () => {
+      answerFirst = () => socket.write(httpAnswer(200, ACCEPTED));
+      if (server.received().match(/POST/g)?.length === 2) answerFirst();
+    }),
+  );
+  const client = connect(context, server.url, { clock, connectionsMax: 1 });
+  const startMs = clock.monotonicMs();
+  const written: Promise<number | null>[] = [1, 2].map(() => {
+    const request = { phoneNumberId: "77", accessToken: "token", body: "{}" };
+    return new Promise((resolve) => client.send(request, (_answer, writtenAtMs) => resolve(writtenAtMs)));
+  });
+  await until("the first request arrives", () => server.received().includes("{}"));
+  clock.advance(700);
+  answerFirst();
+  assert.deepEqual(await Promise.all(written), [startMs, startMs + 700]);
 });
 
 test("a refusal brings along what the account has used of its limits", async (context) => {
