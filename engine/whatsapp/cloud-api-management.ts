@@ -50,8 +50,14 @@ const CALLS_QUEUED_MAX = 1000;
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 const TIMEOUT_MS = 30_000;
 
+/** Bottleneck waits by the wall clock: set back by more than this, it would make calls wait for as long. */
+const SET_BACK_MS_MIN = 1_000;
+/** While calls wait, the clock is looked at so often. */
+const CLOCK_LOOK_MS = 5_000;
+
 interface Account {
-  readonly limiter: Bottleneck;
+  /** Another one after the wall clock was set back. */
+  limiter: Bottleneck;
   /** Monotonic: no call before it. */
   restsUntilMs: number;
   /** Faults of the limit in a row. */
@@ -74,9 +80,14 @@ export class ManagementCalls {
   readonly #accounts = new Map<string, Account>();
   readonly #closing = new AbortController();
   readonly #rests = new Set<() => void>();
+  /** Both clocks, when they were last compared. */
+  #looked: { readonly wallMs: number; readonly monotonicMs: number };
+  #pending = 0;
+  #cancelLook: (() => void) | null = null;
 
   constructor(options: ManagementOptions) {
     this.#options = options;
+    this.#looked = bothClocks(options.clock);
   }
 
   /**
@@ -85,7 +96,12 @@ export class ManagementCalls {
    */
   async get(call: ManagementCall): Promise<ForeignObject> {
     const account = this.#accountOf(call.wabaId);
-    const { httpStatus, json } = await this.#paced(account, call);
+    this.#pending += 1;
+    await this.#lookAtClock();
+    const { httpStatus, json } = await this.#paced(account, call).finally(() => {
+      this.#pending -= 1;
+      if (this.#pending === 0) this.#cancelLook?.();
+    });
     const body = asObject(json);
     const error = asObject(body?.["error"]);
     if (error !== null) throw new ManagementFault(sentenceOf(error), asInteger(error["code"]));
@@ -107,6 +123,7 @@ export class ManagementCalls {
   /** What waits for its turn is given up, and rejects. */
   async close(): Promise<void> {
     this.#closing.abort(new Error("the engine stops"));
+    this.#cancelLook?.();
     for (const wake of this.#rests) wake();
     await Promise.all([...this.#accounts.values()].map(({ limiter }) => limiter.stop({ dropWaitingJobs: true })));
   }
@@ -118,8 +135,9 @@ export class ManagementCalls {
     const path = call.path.split("/").map(encodeURIComponent).join("/");
     const url = `${baseUrl}/${encodeURIComponent(apiVersion)}/${path}?${query}`;
     const headers = { authorization: `Bearer ${call.accessToken}`, accept: "application/json" };
+    const { limiter } = account;
     try {
-      return await account.limiter.schedule(async () => {
+      return await limiter.schedule(async () => {
         // Both turns of the account wait here, and the others behind them: nothing is asked while it rests.
         while (!signal.aborted && account.restsUntilMs > clock.monotonicMs()) {
           // oxlint-disable-next-line no-await-in-loop -- a rest may have been made longer meanwhile
@@ -131,8 +149,25 @@ export class ManagementCalls {
         return fetched;
       });
     } catch (error) {
+      // Its limiter gave way to another one before it had its turn.
+      if (error instanceof Bottleneck.BottleneckError && limiter !== account.limiter && !signal.aborted) {
+        return this.#paced(account, call);
+      }
       throw new ManagementFault(`WhatsApp could not be reached (${messageOf(error)})`, null, error);
     }
+  }
+
+  /** Also while calls wait: one that hangs would never look. */
+  async #lookAtClock(): Promise<void> {
+    const { clock } = this.#options;
+    this.#cancelLook?.();
+    this.#cancelLook = clock.after(CLOCK_LOOK_MS, () => void this.#lookAtClock());
+    const now = bothClocks(clock);
+    const passedMs = now.monotonicMs - this.#looked.monotonicMs;
+    const setBackMs = passedMs - (now.wallMs - this.#looked.wallMs);
+    this.#looked = now;
+    if (setBackMs < SET_BACK_MS_MIN) return;
+    await Promise.all(Array.from(this.#accounts.values(), renewLimiter));
   }
 
   async #rest(restMs: number): Promise<void> {
@@ -159,19 +194,36 @@ export class ManagementCalls {
   #accountOf(wabaId: string): Account {
     const known = this.#accounts.get(wabaId);
     if (known !== undefined) return known;
-    const limiter = new Bottleneck({
-      maxConcurrent: CALLS_AT_ONCE_MAX,
-      minTime: CALLS_APART_MS,
-      reservoir: CALLS_PER_HOUR_FIRST,
-      reservoirRefreshAmount: CALLS_PER_HOUR_FIRST,
-      reservoirRefreshInterval: HOUR_MS,
-      highWater: CALLS_QUEUED_MAX,
-      strategy: Bottleneck.strategy.OVERFLOW,
-    });
+    const limiter = createLimiter(CALLS_PER_HOUR_FIRST, CALLS_PER_HOUR_FIRST);
     const account = { limiter, restsUntilMs: 0, faults: 0, isRegistered: false };
     this.#accounts.set(wabaId, account);
     return account;
   }
+}
+
+function createLimiter(callsLeft: number, callsPerHour: number): Bottleneck {
+  return new Bottleneck({
+    maxConcurrent: CALLS_AT_ONCE_MAX,
+    minTime: CALLS_APART_MS,
+    reservoir: callsLeft,
+    reservoirRefreshAmount: callsPerHour,
+    reservoirRefreshInterval: HOUR_MS,
+    highWater: CALLS_QUEUED_MAX,
+    strategy: Bottleneck.strategy.OVERFLOW,
+  });
+}
+
+/** What was called in this hour stays counted; what waits goes over to the new one. */
+async function renewLimiter(account: Account): Promise<void> {
+  const { limiter, isRegistered } = account;
+  const callsLeft = (await limiter.currentReservoir()) ?? 0;
+  account.limiter = createLimiter(callsLeft, isRegistered ? CALLS_PER_HOUR_MAX : CALLS_PER_HOUR_FIRST);
+  // Not waited for: it lets what is under way come to its end.
+  void limiter.stop({ dropWaitingJobs: true }).then(() => limiter.disconnect());
+}
+
+function bothClocks(clock: Clock): { readonly wallMs: number; readonly monotonicMs: number } {
+  return { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
 }
 
 async function fetchOverHttp(

@@ -36,6 +36,11 @@ export class ManualClock implements Clock {
     return Math.max(0, Math.min(...this.#timers.map(({ atMs }) => atMs)) - this.#monotonicMs);
   }
 
+  /** Milliseconds until the last one; 0 when none is armed. */
+  get lastInMs(): number {
+    return Math.max(0, ...this.#timers.map(({ atMs }) => atMs - this.#monotonicMs));
+  }
+
   /** Moves both clocks on and fires what has come due by then. */
   advance(ms: number): void {
     this.wallMs += ms;
