@@ -32,8 +32,11 @@ const ARRAY_LENGTH = 1_000;
 const LIFE_MS = { least: 300, spread: 2_500 };
 /** One person gets every tenth message, far more than the pair may. */
 const FRIEND = "+14155550001";
-/** What left in time and arrives late (a stall of the machine between two processes) may meet what left after it. */
-const LATE_SHARE = 0.05;
+/**
+ * Of the shortest window: what left in time arrives late when the machine stalls, most of all while a process starts, and
+ * may then meet what left after it. A burst that a crash multiplied would be a second one of PER_SECOND.
+ */
+const LATE_SHARE = 0.2;
 
 test(
   `no limit is exceeded over ${KILLS} kills and clock jumps`,
