@@ -63,7 +63,7 @@ export class MailboxFeed {
         campaign.definition.isRemoved ? Number.MAX_SAFE_INTEGER : (this.#wokenThroughMs.get(campaign) ?? nowMs),
       hasRoom: (campaign) => this.#isWorthwhile(campaign),
       campaignOf: ({ messageId }) => memory.campaignOf(messageId),
-      offer: (entry) => this.#bringUp(entry),
+      offer: (entry) => this.#bringUp(entry, nowMs),
     });
     for (const campaign of this.#wokenThroughMs.keys()) {
       if (overdue.oldestAtMs(campaign) === null) this.#wokenThroughMs.delete(campaign);
@@ -91,7 +91,8 @@ export class MailboxFeed {
   /** Rows whose time has come. */
   bringUpDue(): void {
     const { due, clock } = this.#deps;
-    for (const entry of due.read(clock.nowMs(), this.dueRoom)) this.#bringUp(entry);
+    const nowMs = clock.nowMs();
+    for (const entry of due.read(nowMs, this.dueRoom)) this.#bringUp(entry, nowMs);
   }
 
   /** Rows that come due find room beside both lanes' own. */
@@ -144,36 +145,33 @@ export class MailboxFeed {
     else this.#giveDue(campaign, record, "queued");
   }
 
-  #bringUp(entry: DueEntry): void {
+  /** @param nowMs what the entry was read by: a clock that is set meanwhile must not turn it away. */
+  #bringUp(entry: DueEntry, nowMs: number): void {
     const { journal, memory, performer, delays, deliveries, overdue } = this.#deps;
     const record = journal.get(entry.messageId);
     const campaign = memory.campaignOf(entry.messageId);
     if (record === undefined || campaign === undefined) return;
     if (record.dueAtMs !== entry.dueAtMs || memory.record(record.messageId)) return;
     const { status } = record;
-    if (!campaign.definition.isRemoved && !this.#isDue(entry)) {
-      // Asked for before its time: a rule's wait may be over, a time that the event itself named is not.
-      const isFree = status === "queued" && record.sendAtMs <= this.#deps.clock.nowMs();
-      if (isFree) this.#giveDue(campaign, record, status);
-      return;
+    const { isRemoved } = campaign.definition;
+    if (entry.dueAtMs > nowMs) {
+      // Woken: a rule's wait may be over, a time that the event itself named is not.
+      const isWoken = !isRemoved && status === "queued" && record.sendAtMs <= nowMs;
+      if (isWoken) this.#giveDue(campaign, record, status);
+      // Of a removed campaign all ends but what a status may still tell of.
+      if (!isRemoved || status === "uncertain") return;
     }
-    // A status may still tell what became of it.
-    if (campaign.definition.isRemoved && status === "uncertain" && !this.#isDue(entry)) return;
     // Those of a removed campaign end before their time, and in no order.
-    if (!campaign.definition.isRemoved) delays.cameDue(campaign.state.campaignNumber, entry, record);
+    if (!isRemoved) delays.cameDue(campaign.state.campaignNumber, entry, record);
     // Nobody holds it: the run that dispatched it crashed.
     if (status === "dispatched") performer.doubt(campaign, record);
     else if (status === "sent" || status === "held") deliveries.settle(campaign, record);
-    else if (campaign.definition.isRemoved) performer.endRemoved(campaign, record);
+    else if (isRemoved) performer.endRemoved(campaign, record);
     else if (status === "uncertain") this.#giveDue(campaign, record, status);
     else if (status === "queued" || status === "retrying") {
       if (this.#dueRoomOf(campaign) > 0) this.#giveDue(campaign, record, status);
       else overdue.leave(campaign, entry);
     }
-  }
-
-  #isDue({ dueAtMs }: DueEntry): boolean {
-    return dueAtMs <= this.#deps.clock.nowMs();
   }
 
   #giveDue(campaign: Campaign, record: MessageRecord, status: "queued" | "retrying" | "uncertain"): void {

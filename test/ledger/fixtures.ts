@@ -2,6 +2,7 @@
 
 import { encodeMessageId, type MessageId } from "../../engine/message/ids.ts";
 import type { MessageRecord } from "../../engine/message/message-record.ts";
+import type { MessageStatus } from "../../engine/message/status.ts";
 
 export const NOON_MS: number = Date.UTC(2026, 7, 20, 12);
 
@@ -41,3 +42,18 @@ export function recordOf(messageId: MessageId, changes: Partial<MessageRecord> =
     ...changes,
   };
 }
+
+/** How far a message has come, as the tests have it for themselves: no status may go to one of a lower place. */
+export const PLACES: Readonly<Record<MessageStatus, number>> = {
+  queued: 0,
+  dispatched: 0,
+  retrying: 0,
+  held: 0,
+  uncertain: 0,
+  expired: 1,
+  suppressed: 1,
+  sent: 2,
+  failed: 3,
+  delivered: 4,
+  read: 5,
+};

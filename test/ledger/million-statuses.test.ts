@@ -13,7 +13,7 @@ import type { MessageRecord, TimelineEntry } from "../../engine/message/message-
 import type { DeliveryStatus, StatusUpdate } from "../../engine/message/status-update.ts";
 import type { MessageStatus } from "../../engine/message/status.ts";
 import { chance } from "../support/chance.ts";
-import { idOf, NOON_MS, recordOf } from "./fixtures.ts";
+import { idOf, NOON_MS, PLACES, recordOf } from "./fixtures.ts";
 
 const STATUSES = Number(process.env["VOLLEY_STATUSES"] ?? 1_000_000);
 const SEED = Number(process.env["VOLLEY_SEED"] ?? Date.now() % 1_000_000);
@@ -23,20 +23,6 @@ const SECONDS = 600;
 const TOLD: readonly DeliveryStatus[] = ["sent", "delivered", "read", "failed"];
 const CODES = [131_026, 131_047, 131_049];
 const PRICES = ["", "utility", "marketing", "marketing_lite"];
-const REACHED: Readonly<Record<MessageStatus, number>> = {
-  queued: 0,
-  dispatched: 0,
-  retrying: 0,
-  held: 0,
-  uncertain: 0,
-  expired: 1,
-  suppressed: 1,
-  sent: 2,
-  failed: 3,
-  delivered: 4,
-  read: 5,
-};
-
 /** What was told, message by message: a few bytes each, so that a million of them are few. */
 class Statuses {
   readonly #message = new Uint32Array(STATUSES);
@@ -135,7 +121,7 @@ function fold(record: MessageRecord, told: readonly StatusUpdate[]): MessageReco
   let state = record;
   for (const update of told) {
     const next = mergeStatus(state, update);
-    if (REACHED[next.status] < REACHED[state.status]) assert.fail(`${state.status} became ${next.status}`);
+    if (PLACES[next.status] < PLACES[state.status]) assert.fail(`${state.status} became ${next.status}`);
     state = next;
   }
   return state;

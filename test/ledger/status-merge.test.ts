@@ -7,7 +7,7 @@ import { isSentTwice, mergeStatus, TIMELINE_ENTRIES_MAX, TOLD_BY_WEBHOOK } from 
 import type { MessageRecord, TimelineEntry } from "../../engine/message/message-record.ts";
 import { MESSAGE_STATUSES, type MessageStatus } from "../../engine/message/status.ts";
 import type { DeliveryStatus, StatusUpdate } from "../../engine/message/status-update.ts";
-import { idOf, NOON_MS, recordOf } from "./fixtures.ts";
+import { idOf, NOON_MS, PLACES, recordOf } from "./fixtures.ts";
 
 const dispatched = recordOf(idOf(1), {
   status: "dispatched",
@@ -341,7 +341,7 @@ describe("statuses leave the same record", () => {
         let before = record;
         for (const one of told) {
           const after = mergeStatus(before, one);
-          assert.ok(PLACE[after.status] >= PLACE[before.status], `${before.status} to ${after.status}`);
+          assert.ok(PLACES[after.status] >= PLACES[before.status], `${before.status} to ${after.status}`);
           before = after;
         }
       }),
@@ -349,17 +349,3 @@ describe("statuses leave the same record", () => {
     );
   });
 });
-
-const PLACE: Readonly<Record<MessageStatus, number>> = {
-  queued: 0,
-  dispatched: 0,
-  retrying: 0,
-  held: 0,
-  uncertain: 0,
-  expired: 1,
-  suppressed: 1,
-  sent: 2,
-  failed: 3,
-  delivered: 4,
-  read: 5,
-};
